@@ -1,0 +1,333 @@
+//! Every way in which the core can fail, each with one stable code.
+//!
+//! The codes are a promise to users: a code never changes its meaning, and the table in
+//! `docs/ERRORS.md` and the list in `src/errors.ts` are held equal to [`CODES`] by a test.
+
+use std::io;
+
+/// What went wrong. The message says what happened, with the value got, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value outside what is accepted; nothing was created.
+    #[error("{0}")]
+    Option(String),
+
+    /// `/dev/net/tun` does not exist.
+    #[error("there is no /dev/net/tun: load the module (modprobe tun) or pass the device into the container (--device /dev/net/tun)")]
+    TunMissing(#[source] io::Error),
+    /// The process lacks CAP_NET_ADMIN.
+    #[error("no permission to {what}: run as root or grant CAP_NET_ADMIN")]
+    TunPermission {
+        /// What was attempted.
+        what: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// A device of that name exists and is not ours to use.
+    #[error("the network device {name} exists already: choose another name (-n), or tun%d to let the kernel number it")]
+    TunNameTaken {
+        /// The name asked for.
+        name: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// The kernel refused an address, the MTU or the link state.
+    #[error("the kernel refused to set {what} on {name}: {cause}")]
+    TunConfigure {
+        /// The device.
+        name: String,
+        /// What was to be set.
+        what: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// The device was deleted while the tunnel ran.
+    #[error("the network device {name} was deleted while the tunnel ran")]
+    TunGone {
+        /// The device.
+        name: String,
+    },
+    /// Any other failure of the TUN device.
+    #[error("TUN device {name}: cannot {what}: {cause}")]
+    TunIo {
+        /// The device.
+        name: String,
+        /// What was attempted.
+        what: &'static str,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// The kernel, a seccomp filter or a limit forbids io_uring.
+    #[error("io_uring is not available ({cause}): {cure}")]
+    IoUring {
+        /// What the user can do.
+        cure: &'static str,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+
+    /// Another socket listens there already.
+    #[error("cannot listen on {address}: the address is in use; stop the other program or choose another address")]
+    BindInUse {
+        /// The address asked for.
+        address: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// Any other failure to listen.
+    #[error("cannot listen on {address}: {cause}")]
+    Bind {
+        /// The address asked for.
+        address: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+
+    /// A host name has no address.
+    #[error("cannot resolve {host}: {cause}")]
+    Resolve {
+        /// The host name.
+        host: String,
+        /// Which hop: 0 is the first proxy, or the peer itself without proxies.
+        hop: usize,
+        /// The resolver's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// Nobody listens at the peer or the first proxy.
+    #[error("{address} refused the connection: is it running there, and is the address right?")]
+    DialRefused {
+        /// Where the connection went.
+        address: String,
+        /// Which hop: 0 is the first proxy, or the peer itself without proxies.
+        hop: usize,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// Any other failure to connect.
+    #[error("cannot connect to {address}: {cause}")]
+    Dial {
+        /// Where the connection went.
+        address: String,
+        /// Which hop: 0 is the first proxy, or the peer itself without proxies.
+        hop: usize,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// The whole dial took longer than its deadline.
+    #[error("no connection within {timeout_ms} ms: {stage}")]
+    DialTimeout {
+        /// The deadline, in milliseconds from the start of the dial.
+        timeout_ms: u64,
+        /// Which hop was being waited for.
+        hop: usize,
+        /// What was being waited for.
+        stage: String,
+    },
+    /// The proxy wants a password or a method that we don't have.
+    #[error("proxy {address} demands authentication that was not given: {detail}")]
+    ProxyAuth {
+        /// The proxy.
+        address: String,
+        /// Its place in the chain, from 0.
+        hop: usize,
+        /// What it said.
+        detail: String,
+    },
+    /// The proxy understood and said no.
+    #[error("proxy {address} cannot reach {target}: {detail}")]
+    ProxyRefused {
+        /// The proxy.
+        address: String,
+        /// Its place in the chain, from 0.
+        hop: usize,
+        /// What it was asked to reach.
+        target: String,
+        /// What it said.
+        detail: String,
+    },
+    /// The proxy's answer is not of its protocol.
+    #[error("{address} does not answer as a proxy does: {detail}")]
+    ProxyProtocol {
+        /// The proxy.
+        address: String,
+        /// Its place in the chain, from 0.
+        hop: usize,
+        /// What it said.
+        detail: String,
+    },
+    /// The proxy ended the connection before its answer was complete.
+    #[error("proxy {address} closed the connection during the handshake: {detail}")]
+    ProxyClosed {
+        /// The proxy.
+        address: String,
+        /// Its place in the chain, from 0.
+        hop: usize,
+        /// In what state, and how.
+        detail: String,
+    },
+
+    /// The first four bytes of a frame are not `ZPRT`.
+    #[error("the peer does not speak ZPortal's protocol: frame magic {got:#010x} instead of 0x5a505254")]
+    FrameMagic {
+        /// The four bytes, big-endian.
+        got: u32,
+    },
+    /// A flag bit that nobody announced.
+    #[error("the peer sent a frame with flags {got:#010x} that this end does not know")]
+    FrameFlags {
+        /// The flags, big-endian.
+        got: u32,
+    },
+    /// A payload of no bytes, or above what this end accepts.
+    #[error("the peer sent a frame of {got} bytes where this end accepts 1 to {limit}: give both ends the same MTU")]
+    FrameSize {
+        /// Payload bytes announced.
+        got: u32,
+        /// Largest payload accepted, bytes.
+        limit: u32,
+    },
+    /// The payload does not match its checksum.
+    #[error("a frame arrived damaged: CRC32C {got:#010x}, computed {computed:#010x}")]
+    FrameCrc {
+        /// The checksum in the header.
+        got: u32,
+        /// The checksum of the payload as it arrived.
+        computed: u32,
+    },
+    /// The stream ended inside a frame.
+    #[error("the stream ended inside a frame: {got} of {wanted} bytes arrived")]
+    FrameCut {
+        /// Bytes of the frame that arrived.
+        got: usize,
+        /// Bytes that the frame has (16 when the header itself is incomplete).
+        wanted: usize,
+    },
+
+    /// The peer ended the stream between two frames.
+    #[error("the peer closed the connection")]
+    PeerClosed,
+    /// The stream broke.
+    #[error("the connection to the peer broke: {cause}")]
+    LinkLost {
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// This end was asked to close.
+    #[error("closed by request")]
+    Closed,
+    /// A defect in ZPortal itself.
+    #[error("internal error, please report it: {0}")]
+    Internal(String),
+}
+
+/// Every code, in the order of [`Error`]'s variants.
+pub const CODES: &[&str] = &[
+    "ZP_OPTION",
+    "ZP_TUN_MISSING",
+    "ZP_TUN_PERMISSION",
+    "ZP_TUN_NAME_TAKEN",
+    "ZP_TUN_CONFIGURE",
+    "ZP_TUN_GONE",
+    "ZP_TUN_IO",
+    "ZP_IO_URING",
+    "ZP_BIND_IN_USE",
+    "ZP_BIND",
+    "ZP_RESOLVE",
+    "ZP_DIAL_REFUSED",
+    "ZP_DIAL",
+    "ZP_DIAL_TIMEOUT",
+    "ZP_PROXY_AUTH",
+    "ZP_PROXY_REFUSED",
+    "ZP_PROXY_PROTOCOL",
+    "ZP_PROXY_CLOSED",
+    "ZP_FRAME_MAGIC",
+    "ZP_FRAME_FLAGS",
+    "ZP_FRAME_SIZE",
+    "ZP_FRAME_CRC",
+    "ZP_FRAME_CUT",
+    "ZP_PEER_CLOSED",
+    "ZP_LINK_LOST",
+    "ZP_CLOSED",
+    "ZP_INTERNAL",
+];
+
+impl Error {
+    /// The stable code, as in `docs/ERRORS.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Option(_) => "ZP_OPTION",
+            Error::TunMissing(_) => "ZP_TUN_MISSING",
+            Error::TunPermission { .. } => "ZP_TUN_PERMISSION",
+            Error::TunNameTaken { .. } => "ZP_TUN_NAME_TAKEN",
+            Error::TunConfigure { .. } => "ZP_TUN_CONFIGURE",
+            Error::TunGone { .. } => "ZP_TUN_GONE",
+            Error::TunIo { .. } => "ZP_TUN_IO",
+            Error::IoUring { .. } => "ZP_IO_URING",
+            Error::BindInUse { .. } => "ZP_BIND_IN_USE",
+            Error::Bind { .. } => "ZP_BIND",
+            Error::Resolve { .. } => "ZP_RESOLVE",
+            Error::DialRefused { .. } => "ZP_DIAL_REFUSED",
+            Error::Dial { .. } => "ZP_DIAL",
+            Error::DialTimeout { .. } => "ZP_DIAL_TIMEOUT",
+            Error::ProxyAuth { .. } => "ZP_PROXY_AUTH",
+            Error::ProxyRefused { .. } => "ZP_PROXY_REFUSED",
+            Error::ProxyProtocol { .. } => "ZP_PROXY_PROTOCOL",
+            Error::ProxyClosed { .. } => "ZP_PROXY_CLOSED",
+            Error::FrameMagic { .. } => "ZP_FRAME_MAGIC",
+            Error::FrameFlags { .. } => "ZP_FRAME_FLAGS",
+            Error::FrameSize { .. } => "ZP_FRAME_SIZE",
+            Error::FrameCrc { .. } => "ZP_FRAME_CRC",
+            Error::FrameCut { .. } => "ZP_FRAME_CUT",
+            Error::PeerClosed => "ZP_PEER_CLOSED",
+            Error::LinkLost { .. } => "ZP_LINK_LOST",
+            Error::Closed => "ZP_CLOSED",
+            Error::Internal(_) => "ZP_INTERNAL",
+        }
+    }
+
+    /// The operating system's error number behind it, if there is one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Error::TunMissing(cause)
+            | Error::TunPermission { cause, .. }
+            | Error::TunNameTaken { cause, .. }
+            | Error::TunConfigure { cause, .. }
+            | Error::TunIo { cause, .. }
+            | Error::IoUring { cause, .. }
+            | Error::BindInUse { cause, .. }
+            | Error::Bind { cause, .. }
+            | Error::Resolve { cause, .. }
+            | Error::DialRefused { cause, .. }
+            | Error::Dial { cause, .. }
+            | Error::LinkLost { cause } => cause.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// Which hop of the way to the peer failed, from 0 at the first proxy.
+    pub fn hop(&self) -> Option<usize> {
+        match self {
+            Error::Resolve { hop, .. }
+            | Error::DialRefused { hop, .. }
+            | Error::Dial { hop, .. }
+            | Error::DialTimeout { hop, .. }
+            | Error::ProxyAuth { hop, .. }
+            | Error::ProxyRefused { hop, .. }
+            | Error::ProxyProtocol { hop, .. }
+            | Error::ProxyClosed { hop, .. } => Some(*hop),
+            _ => None,
+        }
+    }
+}

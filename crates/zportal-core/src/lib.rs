@@ -1,0 +1,15 @@
+//! ZPortal's packet path: TUN → frame → stream → frame → TUN, one OS thread a tunnel.
+//!
+//! Pure modules (`wire`, `crc`, `proxy`, `address`) take bytes and time as arguments and return
+//! values; `tun`, `link` and `session` are thin I/O around them; `tunnel` is the thread that owns
+//! all of it. Nothing in this crate knows JavaScript.
+
+pub mod address;
+pub mod crc;
+pub mod error;
+pub mod link;
+pub mod proxy;
+pub mod session;
+pub mod tun;
+pub mod tunnel;
+pub mod wire;
