@@ -5,7 +5,11 @@
 
 use crate::crc::crc32c;
 use crate::error::Error;
-use crate::wire::header::{HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES};
+use crate::wire::header::{FLAG_CONTROL, FLAG_VNET, HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES};
+
+/// A control message is no packet, so it has no virtio_net_hdr: both flags at once mean nothing, and
+/// are refused even where each is allowed.
+const BOTH: u32 = FLAG_CONTROL | FLAG_VNET;
 
 /// What this end accepts from its peer at this moment. It keeps no bytes: the caller's receive
 /// buffer is the only copy, and frames are slices of it.
@@ -71,7 +75,7 @@ impl Decoder {
         };
         let [magic, flags, size, crc] = words(header);
         check_magic(magic)?;
-        if flags & !self.allowed_flags != 0 {
+        if flags & !self.allowed_flags != 0 || flags & BOTH == BOTH {
             return Err(Error::FrameFlags { got: flags });
         }
         if size == 0 || size > self.limit_bytes {
