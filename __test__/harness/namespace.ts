@@ -40,7 +40,7 @@ export class Namespace {
     await ip('netns', 'add', namespace.name)
     await namespace.ip('link', 'set', 'lo', 'up')
     // A host of a topology forwards only where the drawing says so, whatever this machine inherits.
-    await namespace.run('sysctl', '-qw', 'net.ipv4.ip_forward=0', 'net.ipv6.conf.all.forwarding=0')
+    await namespace.run('sh', '-c', 'echo 0 | tee /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding')
     return namespace
   }
 
