@@ -5,6 +5,10 @@
 
 #[cfg(target_arch = "x86_64")]
 mod fold;
+#[cfg(target_arch = "x86_64")]
+mod polynomial;
+#[cfg(target_arch = "x86_64")]
+mod streams;
 
 use std::sync::LazyLock;
 
@@ -29,12 +33,12 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 pub fn ways() -> Vec<(&'static str, Option<Crc32c>)> {
     vec![
         #[cfg(target_arch = "x86_64")]
-        ("vpclmul", fold::vpclmul()),
+        ("fold", fold::wide()),
         #[cfg(target_arch = "x86_64")]
-        ("pclmul", fold::pclmul()),
+        ("streams", streams::three()),
         ("crate", Some(::crc32c::crc32c)),
-        // Last, since alone it is slower than the crate's three streams where a payload is long.
+        // Last, since alone it is slower than the crate where a payload is long.
         #[cfg(target_arch = "x86_64")]
-        ("sse4.2", fold::sse42()),
+        ("instruction", streams::one()),
     ]
 }
