@@ -1,0 +1,187 @@
+//! Opening, reading and writing the device's file descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+use super::{TunOptions, configure};
+use crate::error::Error;
+
+/// Size of `struct virtio_net_hdr` without mergeable buffers (`linux/virtio_net.h`).
+pub const VNET_HEADER_BYTES: usize = 10;
+
+/// An open TUN device. Dropping it removes the device.
+pub struct Tun {
+    device: tun::Device,
+    name: String,
+    mtu_bytes: u16,
+}
+
+/// Why one packet did not enter the kernel.
+#[derive(Debug)]
+pub enum Refusal {
+    /// This packet only: not IP, or the device is down. The session lives.
+    Packet(Errno),
+    /// The device is gone; so is the tunnel.
+    Gone(Error),
+}
+
+impl Tun {
+    /// Creates the device, sets MTU and addresses and brings it up.
+    ///
+    /// Must be called on a tokio runtime (netlink is asynchronous). On failure nothing is left.
+    pub async fn open(options: &TunOptions) -> Result<Tun, Error> {
+        let device = create(&options.name)?;
+        let name = tun::AbstractDevice::tun_name(&device).map_err(|error| Error::TunIo {
+            name: options.name.clone(),
+            what: "read its name",
+            cause: io::Error::other(error),
+        })?;
+        let tun = Tun {
+            device,
+            name,
+            mtu_bytes: options.mtu_bytes,
+        };
+        tun.prepare_fd().map_err(|cause| Error::TunIo {
+            name: tun.name.clone(),
+            what: "prepare it",
+            cause,
+        })?;
+        configure::configure(&tun.name, options.mtu_bytes, &options.addresses).await?;
+        Ok(tun)
+    }
+
+    /// The kernel's name of the device.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The MTU that was set, in bytes.
+    pub fn mtu_bytes(&self) -> u16 {
+        self.mtu_bytes
+    }
+
+    /// Reads one packet with its virtio_net_hdr in front; `None` when there is none now.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        match rustix::io::read(self, buffer) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            // EBADFD: deleted. EFAULT: being deleted at this moment (drivers/net/tun.c).
+            Err(Errno::BADFD | Errno::FAULT | Errno::NODEV) => Err(self.gone()),
+            Err(errno) => Err(Error::TunIo {
+                name: self.name.clone(),
+                what: "read",
+                cause: errno.into(),
+            }),
+        }
+    }
+
+    /// Writes one packet with its virtio_net_hdr in front.
+    pub fn write(&self, packet: &[u8]) -> Result<(), Refusal> {
+        loop {
+            return match rustix::io::write(self, packet) {
+                Ok(_) => Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(Errno::BADFD | Errno::NODEV) => Err(Refusal::Gone(self.gone())),
+                Err(errno) => Err(Refusal::Packet(errno)),
+            };
+        }
+    }
+
+    /// Reads away what is queued in the device, at most its ring of 500 and some; counts it.
+    pub fn discard_queued(&self, scratch: &mut [u8]) -> Result<u64, Error> {
+        /// More than the device's own queue holds (`TUN_READQ_SIZE`, 500), so that this ends.
+        const DISCARD_PACKETS_MAX: u64 = 1024;
+        let mut discarded = 0;
+        while discarded < DISCARD_PACKETS_MAX && self.read(scratch)?.is_some() {
+            discarded += 1;
+        }
+        Ok(discarded)
+    }
+
+    /// Says which super-packets and partial checksums this end may be handed from now on:
+    /// `TUN_F_*` bits of `linux/if_tun.h`; 0 makes the kernel cut and sum every packet itself.
+    pub fn set_offload(&self, tun_f_bits: u32) -> io::Result<()> {
+        // SAFETY: TUNSETOFFLOAD takes its bits by value; no memory is handed over.
+        let result = unsafe {
+            libc::ioctl(
+                self.device.as_raw_fd(),
+                libc::TUNSETOFFLOAD,
+                libc::c_ulong::from(tun_f_bits),
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    fn gone(&self) -> Error {
+        Error::TunGone {
+            name: self.name.clone(),
+        }
+    }
+
+    /// virtio_net_hdr in little-endian on every machine (as the wire has it), nothing offloaded yet.
+    fn prepare_fd(&self) -> io::Result<()> {
+        let little_endian: libc::c_int = 1;
+        // SAFETY: TUNSETVNETLE reads one int, which lives until the call returns.
+        let result = unsafe {
+            libc::ioctl(
+                self.device.as_raw_fd(),
+                libc::TUNSETVNETLE,
+                &raw const little_endian,
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.set_offload(0)?;
+        let flags = rustix::fs::fcntl_getfl(self)?;
+        rustix::fs::fcntl_setfl(self, flags | rustix::fs::OFlags::NONBLOCK)?;
+        Ok(())
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the device owns the descriptor and lives as long as the borrow of `self`.
+        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
+    }
+}
+
+fn create(name: &str) -> Result<tun::Device, Error> {
+    let mut configuration = tun::Configuration::default();
+    configuration.tun_name(name).platform_config(|platform| {
+        // Addresses, MTU and link state are set by netlink, IPv6 included; the crate knows only IPv4.
+        platform.ensure_root_privileges(false).vnet_hdr(true);
+    });
+    let cause = match tun::create(&configuration) {
+        Ok(device) => return Ok(device),
+        Err(tun::Error::Io(cause)) => cause,
+        Err(other) => return Err(Error::Option(format!("device name {name:?}: {other}"))),
+    };
+    Err(match cause.raw_os_error() {
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => Error::TunMissing(cause),
+        Some(libc::EPERM | libc::EACCES) => Error::TunPermission {
+            what: format!("create the network device {name}"),
+            cause,
+        },
+        // EINVAL also stands for "there is a device of that name, and it is no TUN".
+        Some(libc::EBUSY | libc::EEXIST) => name_taken(name, cause),
+        Some(libc::EINVAL) if configure::exists(name) => name_taken(name, cause),
+        _ => Error::TunIo {
+            name: name.to_owned(),
+            what: "create it",
+            cause,
+        },
+    })
+}
+
+fn name_taken(name: &str, cause: io::Error) -> Error {
+    Error::TunNameTaken {
+        name: name.to_owned(),
+        cause,
+    }
+}
