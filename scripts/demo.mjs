@@ -147,7 +147,20 @@ function raiseHosts() {
     ip('netns', 'add', namespace)
     ip('-n', namespace, 'link', 'set', 'lo', 'up')
   }
-  ip('link', 'add', 'eth0', 'netns', SERVER.namespace, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', CLIENT.namespace)
+  ip(
+    'link',
+    'add',
+    'eth0',
+    'netns',
+    SERVER.namespace,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    CLIENT.namespace,
+  )
   for (const { namespace, outer } of [SERVER, CLIENT]) {
     ip('-n', namespace, 'address', 'add', `${outer}/24`, 'dev', 'eth0')
     ip('-n', namespace, 'link', 'set', 'eth0', 'up')

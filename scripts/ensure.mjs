@@ -98,7 +98,9 @@ async function aptInstall(packages, { quiet = false } = {}) {
 /** `npm ci` exactly when the lock file is not the one that was installed. */
 async function npmPackages(say) {
   const stamp = join(ROOT, 'node_modules', '.npm-stamp')
-  const wanted = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex')
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
   say('installing npm packages')
   await must('npm', ['ci', '--no-audit', '--no-fund'], 'npm ci failed; its output stands above')

@@ -29,7 +29,9 @@ if (await stage('install and build', prepare)) {
 }
 
 for (const { name, seconds, total, tests } of done) {
-  console.log(`${name.padEnd(22)}${seconds.toFixed(1).padStart(7)} s   ${tests || total.failed ? sentence(total) : 'ok'}`)
+  console.log(
+    `${name.padEnd(22)}${seconds.toFixed(1).padStart(7)} s   ${tests || total.failed ? sentence(total) : 'ok'}`,
+  )
 }
 const total = sum(done.map((stage) => stage.total))
 console.log(sentence(total))

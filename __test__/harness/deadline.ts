@@ -14,11 +14,7 @@ type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>
  * For states that announce nothing (a device, a counter, a listening socket); where there is an
  * event, await the event through {@link within} instead.
  */
-export async function until<T>(
-  what: string,
-  deadlineMs: number,
-  probe: () => T | Promise<T>,
-): Promise<Truthy<T>> {
+export async function until<T>(what: string, deadlineMs: number, probe: () => T | Promise<T>): Promise<Truthy<T>> {
   const startedAt = performance.now()
   for (;;) {
     const got = await probe()

@@ -36,7 +36,8 @@ export function parseEcho(packet: Buffer): Echo | undefined {
   const message = packet.subarray(family.headerBytes)
   const type = message[0]
   if (type !== family.request && type !== family.reply) return undefined
-  const [from, to] = family === IPV4 ? [slice(packet, 12, 4), slice(packet, 16, 4)] : [slice(packet, 8, 16), slice(packet, 24, 16)]
+  const [from, to] =
+    family === IPV4 ? [slice(packet, 12, 4), slice(packet, 16, 4)] : [slice(packet, 8, 16), slice(packet, 24, 16)]
   return {
     kind: type === family.request ? 'request' : 'reply',
     from: textOf(from),
@@ -108,9 +109,11 @@ function bytesOf(address: string): Buffer {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
   if (!isIPv6(address)) throw new Error(`${address} is no IP address`)
   const [head = '', tail] = address.split('::')
-  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)))
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))
   const [left, right] = [groups(head), groups(tail ?? '')]
-  const words = tail === undefined ? left : [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right]
+  const words =
+    tail === undefined ? left : [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right]
   return Buffer.from(words.flatMap((word) => [word >> 8, word & 0xff]))
 }
 

@@ -63,9 +63,22 @@ export class Lab implements AsyncDisposable {
     return this.#children.map((child) => child.report()).join('\n')
   }
 
-  /** Forgets processes that have ended, so that a report shows those of one test. */
-  forgetEnded(): void {
-    this.#children.splice(0, Infinity, ...this.#children.filter((child) => child.running))
+  /** What runs now; for {@link endAllBut} at the end of a test. */
+  running(): ReadonlySet<Child> {
+    return new Set(this.#children.filter((child) => child.running))
+  }
+
+  /**
+   * Ends what a test started and did not end itself, the last first, and forgets it: a test that
+   * fails midway must not be the cause of the next one's failure.
+   */
+  async endAllBut(kept: ReadonlySet<Child>): Promise<void> {
+    const failures: unknown[] = []
+    for (const child of this.#children.toReversed()) {
+      if (!kept.has(child)) await child[Symbol.asyncDispose]().catch((error: unknown) => failures.push(error))
+    }
+    this.#children.splice(0, Infinity, ...this.#children.filter((child) => kept.has(child)))
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('\n'))
   }
 
   /**
@@ -86,16 +99,14 @@ export class Lab implements AsyncDisposable {
     if (this.#directory) {
       const files = await readdir(this.#directory, { withFileTypes: true })
       left.push(
-        ...files
-          .filter((file) => file.isSocket())
-          .map((file) => `the socket file ${join(file.parentPath, file.name)}`),
+        ...files.filter((file) => file.isSocket()).map((file) => `the socket file ${join(file.parentPath, file.name)}`),
       )
       await rm(this.#directory, { recursive: true })
     }
     for (const namespace of this.#namespaces) await namespace.delete()
 
-    await until('the end of every object', GONE_MS, () => remains(this.owner).length === 0).catch(
-      () => left.push(...remains(this.owner).map(({ what }) => what)),
+    await until('the end of every object', GONE_MS, () => remains(this.owner).length === 0).catch(() =>
+      left.push(...remains(this.owner).map(({ what }) => what)),
     )
     bury(this.owner)
     this.#undertaker?.release()
@@ -109,6 +120,8 @@ export class Lab implements AsyncDisposable {
   /** Starts the undertaker with the first object, so that an unused laboratory costs nothing. */
   #watch(): void {
     if (this.#undertaker) return
+    // vitest's worker survives its runner's death by a signal: without the runner there is nothing to do here.
+    process.once('disconnect', () => process.exit(1))
     const script = fileURLToPath(new URL('inside/undertaker.mjs', import.meta.url))
     const undertaker = spawn(process.execPath, [script, this.owner], {
       detached: true,

@@ -25,9 +25,7 @@ function listens(pid: number, port: number): boolean {
       .map((line) => line.trim().split(/\s+/))
       .some(
         ([, local, , state, , , , , , inode]) =>
-          state === TCP_LISTEN &&
-          Number.parseInt(local?.split(':')[1] ?? '', 16) === port &&
-          own.has(inode ?? ''),
+          state === TCP_LISTEN && Number.parseInt(local?.split(':')[1] ?? '', 16) === port && own.has(inode ?? ''),
       ),
   )
 }

@@ -11,7 +11,7 @@
  */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import { crc32c } from './crc32c.js'
 import { within } from './deadline.js'
@@ -83,15 +83,21 @@ export class Original implements AsyncDisposable {
   }
 
   /** Sends one echo request through the tunnel and waits for the answer. */
-  async ping(to: string, { sizeBytes = 56, deadlineMs = 5000 } = {}): Promise<void> {
+  async ping(to: string, { sizeBytes = 56, byteByByte = false, deadlineMs = 5000 } = {}): Promise<void> {
     this.#sequence += 1
     const sequence = this.#sequence
     const from = this.#options.inner.find((address) => address.includes(':') === to.includes(':'))
     if (from === undefined) throw new Error(`no inner address of the family of ${to}`)
     const answered = new Promise<void>((resolve) => this.#awaited.set(sequence, resolve))
     const data = Buffer.alloc(sizeBytes, sequence & 0xff)
-    this.send(echoPacket({ kind: 'request', from, to, id: ECHO_ID, sequence, data }))
-    await within(`the answer to echo request ${sequence} from ${to}`, deadlineMs, Promise.race([answered, this.#died()]))
+    const packet = echoPacket({ kind: 'request', from, to, id: ECHO_ID, sequence, data })
+    if (byteByByte) await this.sendSlowly(frame(packet))
+    else this.send(packet)
+    await within(
+      `the answer to echo request ${sequence} from ${to}`,
+      deadlineMs,
+      Promise.race([answered, this.#died()]),
+    )
   }
 
   /** Sends one packet, as its TUN would have given it. */
@@ -104,12 +110,12 @@ export class Original implements AsyncDisposable {
     this.#socket.write(bytes)
   }
 
-  /** Sends bytes one at a time, each in its own write. */
+  /** Sends bytes one at a time, each in a write of its own. */
   async sendSlowly(bytes: Uint8Array): Promise<void> {
     this.#socket.setNoDelay(true)
     for (const byte of bytes) {
       this.#socket.write(Uint8Array.of(byte))
-      await sleep(0)
+      await nextTurn()
     }
   }
 

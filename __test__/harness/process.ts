@@ -4,10 +4,9 @@
  * It leads a process group of its own: a signal for the group reaches what it started too, and a
  * Ctrl-C at the runner's terminal does not reach it unasked.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 
 import { within } from './deadline.js'
 import { OWNER_VARIABLE } from './inside/remains.mjs'
@@ -42,7 +41,7 @@ export class Child implements AsyncDisposable {
   readonly lines: Line[] = []
   /** Settles once the process is gone and all its output has been read. */
   readonly exited: Promise<Exit>
-  #process: ChildProcess
+  readonly #process: ChildProcessWithoutNullStreams
   #exit: Exit | undefined
   #watchers = new Set<() => void>()
 
@@ -54,10 +53,9 @@ export class Child implements AsyncDisposable {
       cwd: options.cwd,
       detached: true,
       env: { ...process.env, ...options.env, [OWNER_VARIABLE]: options.owner },
-      stdio: ['pipe', 'pipe', 'pipe'],
     })
     // A write to a process that has ended is no failure of the test; its exit code tells.
-    this.#process.stdin?.on('error', () => undefined)
+    this.#process.stdin.on('error', () => undefined)
     this.exited = this.#follow()
     // A failed spawn is reported to whoever awaits; nobody may have begun to.
     this.exited.catch(() => undefined)
@@ -81,7 +79,6 @@ export class Child implements AsyncDisposable {
   }
 
   get stdin(): NodeJS.WritableStream {
-    if (!this.#process.stdin) throw new Error(`${this.command} has no standard input`)
     return this.#process.stdin
   }
 
@@ -181,7 +178,7 @@ export class Child implements AsyncDisposable {
   async #follow(): Promise<Exit> {
     const spawned = this.#process
     for (const from of ['stdout', 'stderr'] as const) {
-      const reader = createInterface({ input: spawned[from] as Readable, crlfDelay: Infinity })
+      const reader = createInterface({ input: spawned[from], crlfDelay: Infinity })
       reader.on('line', (text) => {
         this.lines.push({ from, text })
         this.#tell()

@@ -24,9 +24,7 @@ export async function transfer(
   await using receiver = to.namespace.spawn([process.execPath, SCRIPT, 'receive', to.address])
   const port = (await receiver.line(/"port":(\d+)/))[1] ?? ''
   const startedAt = performance.now()
-  await using sender = from.spawn([
-    ...[process.execPath, SCRIPT, 'send', to.address, port, String(bytes), seed],
-  ])
+  await using sender = from.spawn([...[process.execPath, SCRIPT, 'send', to.address, port, String(bytes), seed]])
   const [sent] = await sender.line(/\{.*"sha256".*\}/, { deadlineMs })
   const [received] = await receiver.line(/\{.*"sha256".*\}/, { deadlineMs })
   const seconds = (performance.now() - startedAt) / 1000
