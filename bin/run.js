@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-import '../dist/index.js'
+import { execute } from '@oclif/core'
+
+await execute({ dir: import.meta.url })

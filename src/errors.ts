@@ -49,7 +49,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number]
 export interface OptionProblem {
   /** Which option, as it is written in code: `mtu`, `addresses[1]`. Empty when it concerns the options as a whole. */
   readonly option: string
-  /** What is accepted and what was got; a sentence that starts after the option's name. */
+  /** What is accepted and what was got: a sentence that starts after the option's name, other options in backticks. */
   readonly message: string
 }
 

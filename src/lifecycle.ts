@@ -31,8 +31,8 @@ export async function live(
 ): Promise<ZPortalError> {
   try {
     for (;;) {
-      onStep({ state: 'up', peer: await settle(tunnel.establish()) })
-      const reason = toError(await guard(tunnel.ended()))
+      onStep({ state: 'up', peer: await settle(() => tunnel.establish()) })
+      const reason = toError(await guard(() => tunnel.ended()))
       if (role === 'client' || FATAL.has(reason.code)) return reason
       onStep({ state: 'waiting', reason })
     }

@@ -43,22 +43,34 @@ export interface NativeNotice {
   message: string
 }
 
-/** Totals since the tunnel opened. Packets and bytes are those inside the tunnel; tx goes from the device to the peer. */
+/** Totals since the tunnel opened. `tx` goes from the device to the peer, `rx` from the peer to the device. */
 export interface NativeStats {
+  /** Packets inside the tunnel. A super-packet counts as one. */
   txPackets: number
-  txBytes: number
   rxPackets: number
+  /** Bytes of those packets. */
+  txBytes: number
   rxBytes: number
+  /** Frames on the stream; those that carry no packet are among them. */
   txFrames: number
   rxFrames: number
+  /** Bytes of the stream, headers included. */
   streamTxBytes: number
   streamRxBytes: number
+  /** Packets dropped because there was no peer. */
   dropsDown: number
+  /** Packets dropped because the peer does not take their size or kind. */
   dropsOversize: number
+  /** Packets that the kernel refused: not IP, or the device was down. */
   dropsTun: number
+  /** Packets dropped for an offload header that must not reach the kernel. */
+  dropsHeader: number
+  /** Connections that became the peer. */
   peersAccepted: number
+  /** Connections turned away. */
   peersRefused: number
-  sessions: number
+  /** Control messages of a kind that this version does not know, skipped. */
+  unknownControls: number
 }
 
 export type Outcome<T> = { value: T; failure?: undefined } | { value?: undefined; failure: NativeFailure }
@@ -66,11 +78,12 @@ export type Outcome<T> = { value: T; failure?: undefined } | { value?: undefined
 export interface NativeTunnel {
   readonly name: string
   /** Where it listens, with port 0 resolved. */
-  readonly local?: string | undefined
+  readonly local?: string | null
   /** Dials or accepts one peer, whose session then runs by itself. */
   establish(): Promise<Outcome<NativePeer>>
   /** Why the current session ended; at once if it has ended already. */
   ended(): Promise<NativeFailure>
+  /** The counters now; they stay readable after the end. */
   stats(): NativeStats
   /** Ends the session and removes the device, the socket file and the thread. Idempotent. */
   close(): Promise<void>
@@ -147,17 +160,22 @@ export function toNativeOptions(options: ParsedOptions): NativeOptions {
       }
 }
 
-/** Waits for an outcome and gives its value. Whatever else goes wrong in the addon is an internal error. */
-export async function settle<T>(outcome: Promise<Outcome<T>>): Promise<T> {
-  const { value, failure } = await guard(outcome)
+/**
+ * Asks the addon for something and waits for its value.
+ *
+ * @throws {@link ZPortalError} the failure that came instead.
+ */
+export async function settle<T>(ask: () => Promise<Outcome<T>>): Promise<T> {
+  const { value, failure } = await guard(ask)
   if (failure !== undefined) throw toError(failure)
+  if (value === undefined) throw new ZPortalError('ZP_INTERNAL', 'the native part gave neither a value nor a failure')
   return value
 }
 
-/** Waits for an answer of the addon, which never rejects unless it is broken. */
-export async function guard<T>(answer: Promise<T>): Promise<T> {
+/** Asks the addon for something that has no expected failure: whatever is thrown here is a defect of ours. */
+export async function guard<T>(ask: () => Promise<T>): Promise<T> {
   try {
-    return await answer
+    return await ask()
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause)
     throw new ZPortalError('ZP_INTERNAL', `internal error, please report it: ${detail}`, { cause })

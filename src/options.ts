@@ -193,15 +193,15 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
   const { bind, connect, proxies, dialTimeoutMs } = given
 
   if (bind !== undefined && connect !== undefined) {
-    const got = `bind ${describe(bind)} and connect ${describe(connect)}`
-    refuse('', `exactly one of bind (to listen) and connect (to dial) is accepted, got ${got}`)
+    const got = `\`bind\` ${describe(bind)} and \`connect\` ${describe(connect)}`
+    refuse('', `exactly one of \`bind\` (to listen) and \`connect\` (to dial) is accepted, got ${got}`)
   } else if (bind === undefined && connect === undefined) {
-    refuse('', 'exactly one of bind (to listen) and connect (to dial) is needed, got neither')
+    refuse('', 'exactly one of `bind` (to listen) and `connect` (to dial) is needed, got neither')
   } else if (bind !== undefined) {
     const hasProxies = proxies !== undefined && !(Array.isArray(proxies) && proxies.length === 0)
-    if (hasProxies) refuse('proxies', `must go with connect, never with bind, got ${describe(proxies)}`)
+    if (hasProxies) refuse('proxies', `must go with \`connect\`, never with \`bind\`, got ${describe(proxies)}`)
     if (dialTimeoutMs !== undefined) {
-      refuse('dialTimeoutMs', `must go with connect, never with bind, got ${describe(dialTimeoutMs)}`)
+      refuse('dialTimeoutMs', `must go with \`connect\`, never with \`bind\`, got ${describe(dialTimeoutMs)}`)
     }
   }
 

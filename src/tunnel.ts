@@ -79,7 +79,8 @@ export async function openTunnelWith(addon: () => NativeAddon, options: unknown)
   if (isAborted()) throw abortedError(signal)
 
   const notices = new NoticeRelay()
-  const native = await settle(addon().NativeTunnel.open(toNativeOptions(parsed), notices.take))
+  const { NativeTunnel } = addon()
+  const native = await settle(() => NativeTunnel.open(toNativeOptions(parsed), notices.take))
   // The addon cannot be called back from an opening, so an abort meanwhile is obeyed here.
   if (isAborted()) {
     await native.close()
@@ -116,7 +117,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     this.#native = native
     this.#signal = signal
     this.name = native.name
-    this.local = native.local
+    this.local = native.local ?? undefined
     this.role = role
     let resolveClosed: (end: TunnelEnd) => void = () => undefined
     this.closed = new Promise((resolve) => (resolveClosed = resolve))

@@ -1,7 +1,7 @@
 //! Opening, reading and writing the device's file descriptor.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -13,7 +13,7 @@ pub const VNET_HEADER_BYTES: usize = 10;
 
 /// An open TUN device. Dropping it removes the device.
 pub struct Tun {
-    device: tun::Device,
+    descriptor: OwnedFd,
     name: String,
     mtu_bytes: u16,
 }
@@ -38,18 +38,34 @@ impl Tun {
             what: "read its name",
             cause: io::Error::other(error),
         })?;
-        let tun = Tun {
-            device,
-            name,
-            mtu_bytes: options.mtu_bytes,
-        };
-        tun.prepare_fd().map_err(|cause| Error::TunIo {
-            name: tun.name.clone(),
-            what: "prepare it",
-            cause,
-        })?;
+        // SAFETY: the device gives its descriptor away and is gone.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
+        let tun = Tun::from_descriptor(descriptor, name, options.mtu_bytes)?;
+        tun.prepare().map_err(|cause| tun.failed("prepare it", cause))?;
         configure::configure(&tun.name, options.mtu_bytes, &options.addresses).await?;
         Ok(tun)
+    }
+
+    /// Takes over a descriptor that keeps packets apart: a TUN opened elsewhere, or one end of a
+    /// SOCK_SEQPACKET pair in a test. Each packet has a virtio_net_hdr in front.
+    pub fn from_descriptor(
+        descriptor: OwnedFd,
+        name: String,
+        mtu_bytes: u16,
+    ) -> Result<Tun, Error> {
+        let tun = Tun {
+            descriptor,
+            name,
+            mtu_bytes,
+        };
+        let non_blocking = || {
+            let flags = rustix::fs::fcntl_getfl(&tun)?;
+            rustix::fs::fcntl_setfl(&tun, flags | rustix::fs::OFlags::NONBLOCK)
+        };
+        match non_blocking() {
+            Ok(()) => Ok(tun),
+            Err(errno) => Err(tun.failed("make it non-blocking", errno.into())),
+        }
     }
 
     /// The kernel's name of the device.
@@ -69,11 +85,7 @@ impl Tun {
             Err(Errno::AGAIN | Errno::INTR) => Ok(None),
             // EBADFD: deleted. EFAULT: being deleted at this moment (drivers/net/tun.c).
             Err(Errno::BADFD | Errno::FAULT | Errno::NODEV) => Err(self.gone()),
-            Err(errno) => Err(Error::TunIo {
-                name: self.name.clone(),
-                what: "read",
-                cause: errno.into(),
-            }),
+            Err(errno) => Err(self.failed("read", errno.into())),
         }
     }
 
@@ -106,7 +118,7 @@ impl Tun {
         // SAFETY: TUNSETOFFLOAD takes its bits by value; no memory is handed over.
         let result = unsafe {
             libc::ioctl(
-                self.device.as_raw_fd(),
+                self.descriptor.as_raw_fd(),
                 libc::TUNSETOFFLOAD,
                 libc::c_ulong::from(tun_f_bits),
             )
@@ -117,6 +129,14 @@ impl Tun {
         Ok(())
     }
 
+    fn failed(&self, what: &'static str, cause: io::Error) -> Error {
+        Error::TunIo {
+            name: self.name.clone(),
+            what,
+            cause,
+        }
+    }
+
     fn gone(&self) -> Error {
         Error::TunGone {
             name: self.name.clone(),
@@ -124,12 +144,12 @@ impl Tun {
     }
 
     /// virtio_net_hdr in little-endian on every machine (as the wire has it), nothing offloaded yet.
-    fn prepare_fd(&self) -> io::Result<()> {
+    fn prepare(&self) -> io::Result<()> {
         let little_endian: libc::c_int = 1;
         // SAFETY: TUNSETVNETLE reads one int, which lives until the call returns.
         let result = unsafe {
             libc::ioctl(
-                self.device.as_raw_fd(),
+                self.descriptor.as_raw_fd(),
                 libc::TUNSETVNETLE,
                 &raw const little_endian,
             )
@@ -137,17 +157,13 @@ impl Tun {
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
-        self.set_offload(0)?;
-        let flags = rustix::fs::fcntl_getfl(self)?;
-        rustix::fs::fcntl_setfl(self, flags | rustix::fs::OFlags::NONBLOCK)?;
-        Ok(())
+        self.set_offload(0)
     }
 }
 
 impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the device owns the descriptor and lives as long as the borrow of `self`.
-        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
+        self.descriptor.as_fd()
     }
 }
 
