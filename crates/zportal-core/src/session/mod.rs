@@ -1,1 +1,391 @@
-//! TODO
+//! One peer, from its first byte to the reason of its end: both directions turn in one loop.
+//!
+//! A turn enters the kernel once, to submit and to wait; a blocked send never stops receiving,
+//! and the reverse. The session owns its socket and buffers and borrows the rest.
+
+mod inbound;
+mod outbound;
+pub mod peer;
+pub mod ring;
+mod slots;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::link::{Listener, Stream};
+use crate::notices::Notices;
+use crate::stats::Stats;
+use crate::tun::Tun;
+use crate::wake::Wake;
+use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
+use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
+use crate::wire::hello::Hello;
+use crate::wire::vnet::VNET_HEADER_BYTES;
+use inbound::{Hear, Inbound};
+use outbound::{Drained, Outbound};
+use peer::{Peer, Speech};
+use ring::{Operation, Ring, Wait};
+
+/// A peer that says nothing is believed after this time: an original may have nothing to send.
+const SILENT_PROOF: Duration = Duration::from_secs(1);
+
+/// A closing end lets the frame under way go out, so that the peer sees no torn one; not longer.
+const CLOSING_TIME: Duration = Duration::from_millis(300);
+
+/// How many newcomers are turned away in one turn while a peer is seated.
+const REFUSALS_PER_TURN: usize = 16;
+
+/// What a session borrows from its tunnel.
+pub struct Surroundings<'a> {
+    /// The packet device.
+    pub tun: &'a Tun,
+    /// Where newcomers knock, on a server.
+    pub listener: Option<&'a Listener>,
+    /// How another thread interrupts the session.
+    pub wake: &'a Wake,
+    /// Where everything is counted.
+    pub stats: &'a Stats,
+    /// Where people are told.
+    pub notices: &'a Notices,
+}
+
+/// Both directions of one link.
+pub struct Session<'a> {
+    ring: &'a mut Ring,
+    around: Surroundings<'a>,
+    stream: Stream,
+    peer: Peer,
+    inbound: Inbound,
+    outbound: Outbound,
+    tun_ready: bool,
+    /// Called once, with the first valid frame or after [`SILENT_PROOF`].
+    on_proven: Option<OnProven<'a>>,
+    proven_at: Instant,
+    /// Set once this end was asked to close: when it closes, finished or not.
+    closing_at: Option<Instant>,
+}
+
+/// Told once that the other end has shown itself a peer, and how it speaks.
+pub type OnProven<'a> = Box<dyn FnOnce(&Speech) + 'a>;
+
+impl<'a> Session<'a> {
+    /// Takes the link over. `on_proven` is called once the other end has shown itself a peer.
+    pub fn new(
+        ring: &'a mut Ring,
+        around: Surroundings<'a>,
+        mut stream: Stream,
+        ours: Hello,
+        on_proven: OnProven<'a>,
+    ) -> Session<'a> {
+        let peer = Peer::new(ours);
+        let early = std::mem::take(&mut stream.early);
+        let mut outbound = Outbound::new();
+        // A packet like any other to an original, whose kernel drops it.
+        outbound.push_message(0, &ours.encode());
+        Session {
+            inbound: Inbound::new(&early, &peer),
+            outbound,
+            ring,
+            around,
+            stream,
+            peer,
+            tun_ready: true,
+            on_proven: Some(on_proven),
+            proven_at: Instant::now() + SILENT_PROOF,
+            closing_at: None,
+        }
+    }
+
+    /// Carries packets until the link ends, and says why it did.
+    pub fn run(mut self) -> Error {
+        if let Err(end) = self.deliver() {
+            return end;
+        }
+        loop {
+            if let Err(end) = self.turn() {
+                return end;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), Error> {
+        self.submit();
+        let wait = self.wait();
+        self.ring.enter(wait).map_err(ring_failed)?;
+        while let Some((operation, result)) = self.ring.completed() {
+            self.complete(operation, result)?;
+        }
+        if self.reads_tun() {
+            let around = &self.around;
+            let drained = self.outbound.fill(around.tun, &self.peer, around.stats)?;
+            self.tun_ready = drained == Drained::Perhaps;
+        }
+        if self.on_proven.is_some() && Instant::now() >= self.proven_at {
+            self.prove();
+        }
+        self.finish_closing()
+    }
+
+    /// Whether a packet may be there that the queue has room for.
+    fn reads_tun(&self) -> bool {
+        self.tun_ready && self.closing_at.is_none() && self.outbound.has_room()
+    }
+
+    /// Gives the kernel whatever can be under way.
+    fn submit(&mut self) {
+        if !self.ring.in_flight(Operation::Receive) {
+            let space = self.inbound.space();
+            let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
+            // SAFETY: the space belongs to the inbound, which lets it be until `received`, and
+            // our Drop quiesces the ring before the inbound goes.
+            unsafe {
+                self.ring
+                    .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
+            }
+        }
+        if !self.ring.in_flight(Operation::Send)
+            && let Some(message) = self.outbound.next_batch()
+        {
+            // SAFETY: the batch stays as it is until `sent`, and our Drop quiesces the ring before
+            // the outbound goes.
+            unsafe { self.ring.send(self.stream.socket.as_fd(), message) };
+        }
+        if !self.tun_ready && !self.ring.in_flight(Operation::TunReady) {
+            self.ring
+                .poll_readable(Operation::TunReady, self.around.tun.as_fd());
+        }
+        if let Some(listener) = self.around.listener
+            && !self.ring.in_flight(Operation::DoorReady)
+        {
+            self.ring
+                .poll_readable(Operation::DoorReady, listener.as_fd());
+        }
+        if !self.ring.in_flight(Operation::Woken) {
+            self.ring
+                .poll_readable(Operation::Woken, self.around.wake.as_fd());
+        }
+    }
+
+    fn wait(&self) -> Wait {
+        if self.reads_tun() {
+            return Wait::Not;
+        }
+        let proof = self.on_proven.is_some().then_some(self.proven_at);
+        let next = [proof, self.closing_at].into_iter().flatten().min();
+        next.map_or(Wait::Completion, |at| {
+            Wait::AtMost(at.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    fn complete(&mut self, operation: Operation, result: io::Result<u32>) -> Result<(), Error> {
+        match operation {
+            Operation::Receive => match result {
+                Ok(0) => Err(self.inbound.end_of_stream()),
+                Ok(bytes) => {
+                    self.inbound.received(bytes as usize, self.around.stats);
+                    self.deliver()
+                }
+                Err(cause) if is_passing(&cause) => Ok(()),
+                Err(cause) => Err(Error::LinkLost { cause }),
+            },
+            Operation::Send => match result {
+                Ok(bytes) => {
+                    self.outbound.sent(bytes as usize, self.around.stats);
+                    Ok(())
+                }
+                Err(cause) if is_passing(&cause) => Ok(()),
+                Err(cause) => Err(Error::LinkLost { cause }),
+            },
+            Operation::TunReady => {
+                self.tun_ready = true;
+                Ok(())
+            }
+            Operation::DoorReady => {
+                self.refuse_newcomers();
+                Ok(())
+            }
+            Operation::Woken => {
+                // Cleared before it is read, so that no request falls between the two.
+                self.around.wake.clear();
+                if self.around.wake.close_requested() {
+                    self.begin_closing();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn deliver(&mut self) -> Result<(), Error> {
+        let mut ear = Ear {
+            outbound: &mut self.outbound,
+            around: &self.around,
+        };
+        let around = &self.around;
+        let delivered = self
+            .inbound
+            .deliver(around.tun, &mut self.peer, around.stats, &mut ear);
+        if *self.peer.speech() != Speech::Unknown {
+            self.prove();
+        }
+        delivered
+    }
+
+    fn prove(&mut self) {
+        if let Some(on_proven) = self.on_proven.take() {
+            on_proven(self.peer.speech());
+        }
+    }
+
+    /// Drops what waits, and says goodbye where it is understood.
+    fn begin_closing(&mut self) {
+        if self.closing_at.is_some() {
+            return;
+        }
+        self.closing_at = Some(Instant::now() + CLOSING_TIME);
+        self.outbound.clear();
+        if let Speech::Extended { .. } = self.peer.speech() {
+            let goodbye = Control::Close {
+                reason: CloseReason::SHUTDOWN,
+                text: "shutting down",
+            };
+            self.outbound
+                .push_message(FLAG_CONTROL, goodbye.encode(&mut [0; CONTROL_MAX_BYTES]));
+        }
+    }
+
+    fn finish_closing(&self) -> Result<(), Error> {
+        match self.closing_at {
+            Some(at) if self.outbound.is_idle() || Instant::now() >= at => Err(Error::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    /// The seat is taken: whoever knocks hears it by the close of the connection.
+    fn refuse_newcomers(&mut self) {
+        let Some(listener) = self.around.listener else {
+            return;
+        };
+        for _ in 0..REFUSALS_PER_TURN {
+            match listener.try_accept() {
+                Ok(Some(newcomer)) => {
+                    self.around.stats.peers_refused.add(1);
+                    self.around.notices.warn(
+                        "seat-taken",
+                        format!("refused {}: a peer is connected", newcomer.peer),
+                    );
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.around.notices.warn(error.code(), error.to_string());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Hears what the peer says to this end rather than to its network.
+struct Ear<'s, 'a> {
+    outbound: &'s mut Outbound,
+    around: &'s Surroundings<'a>,
+}
+
+impl Hear for Ear<'_, '_> {
+    fn learnt(&mut self, peer: &Peer) {
+        let around = self.around;
+        if let Err(cause) = around.tun.set_offloads(peer.agreed()) {
+            // The kernel took them when the TUN was opened; without them packets are only smaller.
+            let message = format!("the kernel refused the offloads {}: {cause}", peer.agreed());
+            around.notices.warn("offloads-refused", message);
+        }
+        let Speech::Extended { hello: theirs, .. } = peer.speech() else {
+            return;
+        };
+        let ours = peer.ours();
+        if theirs.mtu_bytes != ours.mtu_bytes {
+            let message = format!(
+                "the MTUs differ: {} bytes here, {} at the peer; give both ends the same (-m)",
+                ours.mtu_bytes, theirs.mtu_bytes
+            );
+            around.notices.warn("mtu-differs", message);
+        }
+        if theirs.shares_address_with(ours) {
+            let message = "both ends have the same inner address: give each its own (-a)";
+            around.notices.warn("same-address", message.into());
+        }
+    }
+
+    fn control(&mut self, message: Control<'_>, taken: Delivered) -> Result<(), Error> {
+        match message {
+            Control::Ping(ping) => {
+                let pong = Control::Pong(Pong {
+                    sequence: ping.sequence,
+                    ping_sent_ns: ping.sent_ns,
+                    delivered: taken,
+                    sent_ns: monotonic_ns(),
+                });
+                self.outbound
+                    .push_message(FLAG_CONTROL, pong.encode(&mut [0; CONTROL_MAX_BYTES]));
+                Ok(())
+            }
+            // Nothing was asked yet.
+            Control::Pong(_) => Ok(()),
+            Control::Close { text, .. } => Err(Error::PeerClosed {
+                said: Some(text.to_owned()),
+            }),
+            Control::Unknown { .. } => {
+                self.around.stats.unknown_controls.add(1);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC, nanoseconds.
+fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        // Ends what is pending on the socket at once; a failure means it has ended already.
+        let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);
+        self.ring.quiesce();
+    }
+}
+
+/// Interrupted or cancelled by nobody's wish: the operation is simply begun again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINTR | libc::EAGAIN | libc::ENOBUFS)
+    )
+}
+
+fn ring_failed(cause: io::Error) -> Error {
+    Error::Internal(format!("io_uring_enter failed: {cause}"))
+}
+
+/// How many packets of how many bytes together a payload stands for: a super-packet counts as
+/// the packets that a device would cut it into.
+fn packets_in(payload: &[u8], flags: u32) -> (u64, u64) {
+    if flags & FLAG_VNET == 0 {
+        return (1, payload.len() as u64);
+    }
+    let packet_bytes = payload.len() - VNET_HEADER_BYTES;
+    let header_bytes = usize::from(u16::from_le_bytes([payload[2], payload[3]]));
+    let segment_bytes = usize::from(u16::from_le_bytes([payload[4], payload[5]]));
+    if segment_bytes == 0 {
+        return (1, packet_bytes as u64);
+    }
+    let segments = packet_bytes
+        .saturating_sub(header_bytes)
+        .div_ceil(segment_bytes)
+        .max(1);
+    let repeated_headers = (segments - 1) * header_bytes;
+    (segments as u64, (packet_bytes + repeated_headers) as u64)
+}

@@ -1,0 +1,246 @@
+//! TUN → queue → frame → stream. Outbound never reorders packets of one flow.
+
+use std::collections::VecDeque;
+
+use super::peer::Peer;
+use super::slots::{LARGE_BYTES, SMALL_BYTES, Slot, Slots};
+use crate::error::Error;
+use crate::stats::Stats;
+use crate::tun::Tun;
+use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
+use crate::wire::vnet::VNET_HEADER_BYTES;
+
+/// A batch is closed at this size, so that it is still in cache when the kernel copies it.
+pub const BATCH_BYTES: usize = 64 * 1024;
+/// The most frames in one batch, and packets read in one turn, so that the other direction gets its turn.
+pub const BATCH_FRAMES: usize = 64;
+/// Memory of all waiting packets together; above it the TUN is not read and the kernel's own queue fills.
+pub const QUEUE_BYTES: usize = 1024 * 1024;
+
+/// Messages waiting for the stream; a peer that asks faster than it reads gets no more answers.
+pub const MESSAGES_MAX: usize = 16;
+
+/// Packets on their way to the peer.
+pub struct Outbound {
+    slots: Slots,
+    /// Where the next packet is read to.
+    spare: Box<[u8]>,
+    queue: VecDeque<Slot>,
+    queue_bytes: usize,
+    /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
+    messages: VecDeque<Slot>,
+    batch: Batch,
+}
+
+/// The frames that the kernel is sending now.
+struct Batch {
+    slots: Vec<Slot>,
+    vectors: Vec<libc::iovec>,
+    /// The first vector with unsent bytes.
+    first: usize,
+    message: Box<libc::msghdr>,
+}
+
+/// Whether the TUN had more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// The last read found nothing.
+    Empty,
+    /// The turn's share was read; there may be more.
+    Perhaps,
+}
+
+impl Outbound {
+    /// Nothing queued.
+    pub fn new() -> Outbound {
+        let mut slots = Slots::default();
+        // SAFETY: all-zero is a valid msghdr: null pointers and zero lengths.
+        let message = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
+        Outbound {
+            spare: slots.large(),
+            slots,
+            queue: VecDeque::with_capacity(BATCH_FRAMES),
+            queue_bytes: 0,
+            messages: VecDeque::with_capacity(MESSAGES_MAX),
+            batch: Batch {
+                slots: Vec::with_capacity(BATCH_FRAMES),
+                vectors: Vec::with_capacity(BATCH_FRAMES),
+                first: 0,
+                message,
+            },
+        }
+    }
+
+    /// Whether the queue takes more from the TUN.
+    pub fn has_room(&self) -> bool {
+        self.queue_bytes < QUEUE_BYTES
+    }
+
+    /// Queues a message of at most [`SMALL_BYTES`] less the header, in front of all packets.
+    pub fn push_message(&mut self, flags: u32, payload: &[u8]) {
+        if self.messages.len() == MESSAGES_MAX {
+            return;
+        }
+        let mut bytes = self.slots.small();
+        bytes[HEADER_BYTES..HEADER_BYTES + payload.len()].copy_from_slice(payload);
+        self.messages.push_back(Slot {
+            bytes,
+            payload_at: HEADER_BYTES,
+            payload_bytes: payload.len(),
+            flags,
+            is_message: true,
+        });
+    }
+
+    /// Whether nothing waits and nothing is half sent.
+    pub fn is_idle(&self) -> bool {
+        self.messages.is_empty()
+            && self.queue.is_empty()
+            && self.batch.first == self.batch.vectors.len()
+    }
+
+    /// Drops every waiting packet; what is half sent stays.
+    pub fn clear(&mut self) {
+        for slot in self.queue.drain(..) {
+            self.slots.put_back(slot.bytes);
+        }
+        self.queue_bytes = 0;
+    }
+
+    /// Reads one turn's share of packets from the TUN into the queue.
+    pub fn fill(&mut self, tun: &Tun, peer: &Peer, stats: &Stats) -> Result<Drained, Error> {
+        let mut bytes = 0;
+        for _ in 0..BATCH_FRAMES {
+            if bytes >= BATCH_BYTES || !self.has_room() {
+                return Ok(Drained::Perhaps);
+            }
+            let Some(read) = tun.read(&mut self.spare[HEADER_BYTES..])? else {
+                return Ok(Drained::Empty);
+            };
+            bytes += read;
+            self.accept(read, peer, stats);
+        }
+        Ok(Drained::Perhaps)
+    }
+
+    /// Queues the packet of `read` bytes that lies in the spare buffer.
+    fn accept(&mut self, read: usize, peer: &Peer, stats: &Stats) {
+        let packet_at = HEADER_BYTES + VNET_HEADER_BYTES;
+        if read <= VNET_HEADER_BYTES {
+            return;
+        }
+        let header: &[u8] = &self.spare[HEADER_BYTES..packet_at];
+        let plain = header.iter().all(|byte| *byte == 0);
+        if !plain && !peer.takes_vnet() {
+            // Read before the offloads were switched off, for a peer that is gone.
+            stats.drops_oversize.add(1);
+            return;
+        }
+        let (payload_at, payload_bytes, flags) = if plain {
+            (packet_at, read - VNET_HEADER_BYTES, 0)
+        } else {
+            (HEADER_BYTES, read, FLAG_VNET)
+        };
+        if payload_bytes > peer.payload_limit_bytes() {
+            stats.drops_oversize.add(1);
+            return;
+        }
+        let end = payload_at + payload_bytes;
+        let bytes = if end <= SMALL_BYTES {
+            let mut small = self.slots.small();
+            small[payload_at..end].copy_from_slice(&self.spare[payload_at..end]);
+            small
+        } else {
+            std::mem::replace(&mut self.spare, self.slots.large())
+        };
+        self.enqueue(Slot {
+            bytes,
+            payload_at,
+            payload_bytes,
+            flags,
+            is_message: false,
+        });
+    }
+
+    fn enqueue(&mut self, slot: Slot) {
+        self.queue_bytes += slot.capacity_bytes();
+        self.queue.push_back(slot);
+    }
+
+    /// Takes the next batch off the queue; `None` while there is nothing to send.
+    ///
+    /// Must not be called while a batch is being sent. The pointer and all it leads to stay valid
+    /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
+    pub fn next_batch(&mut self) -> Option<*const libc::msghdr> {
+        let batch = &mut self.batch;
+        if batch.first == batch.vectors.len() {
+            batch.vectors.clear();
+            batch.first = 0;
+            for slot in batch.slots.drain(..) {
+                self.slots.put_back(slot.bytes);
+            }
+            let mut bytes = 0;
+            while bytes < BATCH_BYTES && batch.slots.len() < BATCH_FRAMES {
+                let mut slot = match self.messages.pop_front() {
+                    Some(message) => message,
+                    None => match self.queue.pop_front() {
+                        Some(packet) => {
+                            self.queue_bytes -= packet.capacity_bytes();
+                            packet
+                        }
+                        None => break,
+                    },
+                };
+                slot.seal();
+                let frame = slot.frame();
+                bytes += frame.len();
+                batch.vectors.push(libc::iovec {
+                    iov_base: frame.as_ptr().cast_mut().cast(),
+                    iov_len: frame.len(),
+                });
+                batch.slots.push(slot);
+            }
+            if batch.slots.is_empty() {
+                return None;
+            }
+        }
+        let unsent = &mut batch.vectors[batch.first..];
+        batch.message.msg_iov = unsent.as_mut_ptr();
+        batch.message.msg_iovlen = unsent.len();
+        Some(&raw const *batch.message)
+    }
+
+    /// Notes that the kernel took `bytes` of the batch, which may be less than all.
+    pub fn sent(&mut self, mut bytes: usize, stats: &Stats) {
+        stats.stream_tx_bytes.add(bytes as u64);
+        let batch = &mut self.batch;
+        while batch.first < batch.vectors.len() {
+            let vector = &mut batch.vectors[batch.first];
+            if bytes < vector.iov_len {
+                vector.iov_base = vector.iov_base.wrapping_byte_add(bytes);
+                vector.iov_len -= bytes;
+                return;
+            }
+            bytes -= vector.iov_len;
+            let slot = &batch.slots[batch.first];
+            count(slot, stats);
+            batch.first += 1;
+        }
+    }
+}
+
+/// Counts a frame that has left, as the packets it stands for.
+fn count(slot: &Slot, stats: &Stats) {
+    stats.tx_frames.add(1);
+    if slot.is_message {
+        return;
+    }
+    let (packets, bytes) = super::packets_in(
+        &slot.bytes[slot.payload_at..slot.payload_at + slot.payload_bytes],
+        slot.flags,
+    );
+    stats.tx_packets.add(packets);
+    stats.tx_bytes.add(bytes);
+}
+
+const _: () = assert!(SMALL_BYTES > HEADER_BYTES + VNET_HEADER_BYTES && SMALL_BYTES < LARGE_BYTES);

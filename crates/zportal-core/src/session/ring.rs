@@ -1,0 +1,230 @@
+//! The io_uring of a tunnel's thread: at most one operation of each kind is in the kernel.
+//!
+//! The packet loop has a ring of its own beside the runtime's: a wait in `io_uring_enter` that
+//! also submits is one system call and one wake-up, where tokio's epoll around tokio-uring's
+//! ring takes two of each (measured in ARCHITECTURE.md).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use io_uring::{IoUring, opcode, squeue, types};
+
+use crate::error::Error;
+
+/// Entries of the submission queue: one for each kind of operation and for its cancellation.
+const ENTRIES: u32 = 16;
+
+/// The kinds of operation; each is in flight at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Operation {
+    /// Bytes from the stream.
+    Receive = 0,
+    /// A batch of frames to the stream.
+    Send = 1,
+    /// The TUN has a packet.
+    TunReady = 2,
+    /// Somebody connects while a peer is seated.
+    DoorReady = 3,
+    /// Another thread has a command.
+    Woken = 4,
+}
+
+const OPERATIONS: [Operation; 5] = [
+    Operation::Receive,
+    Operation::Send,
+    Operation::TunReady,
+    Operation::DoorReady,
+    Operation::Woken,
+];
+
+/// Marks the completion of a cancellation, which nobody waits for by itself.
+const CANCELLATION: u64 = u64::MAX;
+
+/// How long [`Ring::enter`] may sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all: there is work.
+    Not,
+    /// Until something completes.
+    Completion,
+    /// Until something completes or the time is over.
+    AtMost(Duration),
+}
+
+/// The ring and what of it is in flight.
+pub struct Ring {
+    ring: IoUring,
+    in_flight: [bool; OPERATIONS.len()],
+}
+
+impl Ring {
+    /// Makes the ring, with the best flags that this kernel has.
+    pub fn new() -> Result<Ring, Error> {
+        // DEFER_TASKRUN (6.1) completes operations only when this thread asks, SINGLE_ISSUER (6.0)
+        // spares locks; COOP_TASKRUN (5.19) spares interrupts. Each older kernel gets what it has.
+        let attempts = [
+            IoUring::builder()
+                .setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_taskrun_flag()
+                .build(ENTRIES),
+            IoUring::builder()
+                .setup_coop_taskrun()
+                .setup_taskrun_flag()
+                .build(ENTRIES),
+            IoUring::builder().build(ENTRIES),
+        ];
+        let mut refusal = None;
+        for attempt in attempts {
+            match attempt {
+                Ok(ring) => {
+                    return Ok(Ring {
+                        ring,
+                        in_flight: [false; OPERATIONS.len()],
+                    });
+                }
+                Err(cause) => refusal = Some(cause),
+            }
+        }
+        let cause = refusal.unwrap_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS));
+        Err(forbidden(cause))
+    }
+
+    /// Whether an operation of that kind is in the kernel.
+    pub fn in_flight(&self, operation: Operation) -> bool {
+        self.in_flight[operation as usize]
+    }
+
+    /// Receives into `length` bytes at `buffer`.
+    ///
+    /// # Safety
+    /// The memory stays valid and untouched until the operation has completed or
+    /// [`Ring::quiesce`] has returned.
+    pub unsafe fn receive(&mut self, socket: BorrowedFd<'_>, buffer: *mut u8, length: u32) {
+        let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), buffer, length).build();
+        // SAFETY: passed on to the caller.
+        unsafe { self.push(Operation::Receive, entry) };
+    }
+
+    /// Sends what the message describes; the kernel tries to send all of it, but may send less.
+    ///
+    /// # Safety
+    /// The message and all it points to stay valid and untouched until the operation has
+    /// completed or [`Ring::quiesce`] has returned.
+    pub unsafe fn send(&mut self, socket: BorrowedFd<'_>, message: *const libc::msghdr) {
+        let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL).cast_unsigned();
+        let entry = opcode::SendMsg::new(types::Fd(socket.as_raw_fd()), message)
+            .flags(flags)
+            .build();
+        // SAFETY: passed on to the caller.
+        unsafe { self.push(Operation::Send, entry) };
+    }
+
+    /// Completes once the descriptor is readable, or broken.
+    pub fn poll_readable(&mut self, operation: Operation, descriptor: BorrowedFd<'_>) {
+        let interest = libc::POLLIN.cast_unsigned().into();
+        let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), interest).build();
+        // SAFETY: a poll touches no memory of ours.
+        unsafe { self.push(operation, entry) };
+    }
+
+    /// # Safety
+    /// As for the operation that `entry` describes.
+    unsafe fn push(&mut self, operation: Operation, entry: squeue::Entry) {
+        debug_assert!(!self.in_flight(operation), "{operation:?} is in flight");
+        self.in_flight[operation as usize] = true;
+        let entry = entry.user_data(operation as u64);
+        // SAFETY: passed on to the caller.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        // ENTRIES exceeds the number of kinds, each is there at most once, and every enter
+        // empties the queue.
+        pushed.expect("the submission queue has room for one of each kind");
+    }
+
+    /// Hands new operations to the kernel, and waits for completions as told.
+    pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        let entered = match wait {
+            Wait::Not => self.ring.submit_and_wait(0),
+            Wait::Completion => self.ring.submit_and_wait(1),
+            Wait::AtMost(time) => {
+                let time = types::Timespec::from(time);
+                let arguments = types::SubmitArgs::new().timespec(&time);
+                self.ring.submitter().submit_with_args(1, &arguments)
+            }
+        };
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY)
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next completion, with its result (bytes or poll bits).
+    pub fn completed(&mut self) -> Option<(Operation, io::Result<u32>)> {
+        loop {
+            let completion = self.ring.completion().next()?;
+            if completion.user_data() == CANCELLATION {
+                continue;
+            }
+            let operation = usize::try_from(completion.user_data())
+                .ok()
+                .and_then(|place| OPERATIONS.get(place).copied())?;
+            self.in_flight[operation as usize] = false;
+            let result = u32::try_from(completion.result())
+                .map_err(|_| io::Error::from_raw_os_error(-completion.result()));
+            return Some((operation, result));
+        }
+    }
+
+    /// Cancels everything and returns when nothing is left in the kernel, so that buffers may go.
+    pub fn quiesce(&mut self) {
+        let mut cancelled = [false; OPERATIONS.len()];
+        while self.in_flight.contains(&true) {
+            for operation in OPERATIONS {
+                if self.in_flight(operation) && !cancelled[operation as usize] {
+                    cancelled[operation as usize] = true;
+                    let entry = opcode::AsyncCancel::new(operation as u64)
+                        .build()
+                        .user_data(CANCELLATION);
+                    // SAFETY: a cancellation touches no memory of ours.
+                    let pushed = unsafe { self.ring.submission().push(&entry) };
+                    pushed.expect("the submission queue has room for the cancellations");
+                }
+            }
+            if let Err(error) = self.enter(Wait::Completion) {
+                // Without the kernel's word that it let go, freeing the buffers would be unsound.
+                log::error!("io_uring does not answer while stopping: {error}");
+                std::process::abort();
+            }
+            while self.completed().is_some() {}
+        }
+    }
+}
+
+/// Names what keeps io_uring from working here.
+fn forbidden(cause: io::Error) -> Error {
+    let sysctl = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+    let cure = match (cause.raw_os_error(), sysctl.trim()) {
+        (Some(libc::EPERM), "1" | "2") => {
+            "the sysctl kernel.io_uring_disabled forbids it; set it to 0"
+        }
+        (Some(libc::EPERM | libc::EACCES), _) => {
+            "a seccomp filter forbids it, as Docker's default profile does; allow io_uring_setup, io_uring_enter and io_uring_register"
+        }
+        (Some(libc::ENOSYS), _) => {
+            "this kernel is older than 5.11 or built without CONFIG_IO_URING, or a seccomp filter hides it"
+        }
+        (Some(libc::ENOMEM), _) => "the limit of locked memory is too low; raise ulimit -l",
+        _ => "see docs/ERRORS.md",
+    };
+    Error::IoUring { cure, cause }
+}

@@ -1,0 +1,56 @@
+//! Counters that the tunnel's thread writes and any thread reads; all are totals since the open.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A total with one writer, the tunnel's thread, and any number of readers.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds, without the cost of a locked instruction: there is only one writer.
+    pub fn add(&self, amount: u64) {
+        let sum = self.0.load(Ordering::Relaxed).wrapping_add(amount);
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
+    /// The total now.
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What has gone through a tunnel. `tx` is from the TUN to the peer, `rx` from the peer to the TUN;
+/// packets and bytes are the inner ones, a super-packet counted as the packets it stands for.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Inner packets sent.
+    pub tx_packets: Counter,
+    /// Bytes of inner packets sent.
+    pub tx_bytes: Counter,
+    /// Frames sent.
+    pub tx_frames: Counter,
+    /// Bytes written to the stream, frame headers included.
+    pub stream_tx_bytes: Counter,
+    /// Inner packets delivered to the TUN.
+    pub rx_packets: Counter,
+    /// Bytes of inner packets delivered to the TUN.
+    pub rx_bytes: Counter,
+    /// Frames received whole.
+    pub rx_frames: Counter,
+    /// Bytes read from the stream.
+    pub stream_rx_bytes: Counter,
+    /// Packets dropped because no peer was connected.
+    pub drops_down: Counter,
+    /// Packets dropped because the peer does not take their size or kind.
+    pub drops_oversize: Counter,
+    /// Packets of the peer that the kernel refused: not IP, or the device down.
+    pub drops_tun: Counter,
+    /// Packets of the peer dropped for a virtio_net_hdr that must not reach the kernel.
+    pub drops_header: Counter,
+    /// Connections that became the peer.
+    pub peers_accepted: Counter,
+    /// Connections turned away: the seat was taken, or they broke before their first frame.
+    pub peers_refused: Counter,
+    /// Control messages of a kind that this version does not know.
+    pub unknown_controls: Counter,
+}

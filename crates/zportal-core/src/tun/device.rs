@@ -1,0 +1,242 @@
+//! Opening, reading and writing the device's file descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+use super::{TunOptions, configure};
+use crate::error::Error;
+use crate::wire::features::Features;
+
+/// An open TUN device. Dropping it removes the device.
+pub struct Tun {
+    descriptor: OwnedFd,
+    name: String,
+    mtu_bytes: u16,
+    offloads: Features,
+}
+
+/// Why one packet did not enter the kernel.
+#[derive(Debug)]
+pub enum Refusal {
+    /// This packet only: not IP, or the device is down. The session lives.
+    Packet(Errno),
+    /// The device is gone; so is the tunnel.
+    Gone(Error),
+}
+
+impl Tun {
+    /// Creates the device, sets MTU and addresses and brings it up.
+    ///
+    /// Must be called on a tokio runtime (netlink is asynchronous). On failure nothing is left.
+    pub async fn open(options: &TunOptions) -> Result<Tun, Error> {
+        let device = create(&options.name)?;
+        let name = tun::AbstractDevice::tun_name(&device).map_err(|error| Error::TunIo {
+            name: options.name.clone(),
+            what: "read its name",
+            cause: io::Error::other(error),
+        })?;
+        // SAFETY: the device gives its descriptor away and is gone.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
+        let mut tun = Tun::from_descriptor(descriptor, name, options.mtu_bytes)?;
+        if let Err(cause) = tun.prepare() {
+            return Err(tun.failed("prepare it", cause));
+        }
+        configure::configure(&tun.name, options.mtu_bytes, &options.addresses).await?;
+        Ok(tun)
+    }
+
+    /// Takes over a descriptor that keeps packets apart: a TUN opened elsewhere, or one end of a
+    /// SOCK_SEQPACKET pair in a test. Each packet has a virtio_net_hdr in front.
+    pub fn from_descriptor(
+        descriptor: OwnedFd,
+        name: String,
+        mtu_bytes: u16,
+    ) -> Result<Tun, Error> {
+        let tun = Tun {
+            descriptor,
+            name,
+            mtu_bytes,
+            offloads: Features::NONE,
+        };
+        let non_blocking = || {
+            let flags = rustix::fs::fcntl_getfl(&tun)?;
+            rustix::fs::fcntl_setfl(&tun, flags | rustix::fs::OFlags::NONBLOCK)
+        };
+        match non_blocking() {
+            Ok(()) => Ok(tun),
+            Err(errno) => Err(tun.failed("make it non-blocking", errno.into())),
+        }
+    }
+
+    /// The kernel's name of the device.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The MTU that was set, in bytes.
+    pub fn mtu_bytes(&self) -> u16 {
+        self.mtu_bytes
+    }
+
+    /// Reads one packet with its virtio_net_hdr in front; `None` when there is none now.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        match rustix::io::read(self, buffer) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            // EBADFD: deleted. EFAULT: being deleted at this moment (drivers/net/tun.c).
+            Err(Errno::BADFD | Errno::FAULT | Errno::NODEV) => Err(self.gone()),
+            Err(errno) => Err(self.failed("read", errno.into())),
+        }
+    }
+
+    /// Writes one packet with its virtio_net_hdr in front.
+    pub fn write(&self, packet: &[u8]) -> Result<(), Refusal> {
+        loop {
+            return match rustix::io::write(self, packet) {
+                Ok(_) => Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(Errno::BADFD | Errno::NODEV) => Err(Refusal::Gone(self.gone())),
+                Err(errno) => Err(Refusal::Packet(errno)),
+            };
+        }
+    }
+
+    /// Reads away what is queued in the device, at most its ring of 500 and some; counts it.
+    pub fn discard_queued(&self, scratch: &mut [u8]) -> Result<u64, Error> {
+        /// More than the device's own queue holds (`TUN_READQ_SIZE`, 500), so that this ends.
+        const DISCARD_PACKETS_MAX: u64 = 1024;
+        let mut discarded = 0;
+        while discarded < DISCARD_PACKETS_MAX && self.read(scratch)?.is_some() {
+            discarded += 1;
+        }
+        Ok(discarded)
+    }
+
+    /// The super-packets that this kernel gives and takes here; nothing in a descriptor that is
+    /// no TUN.
+    pub fn offloads(&self) -> Features {
+        self.offloads
+    }
+
+    /// Lets the kernel hand over such super-packets and partial checksums from now on; without
+    /// any, it cuts and sums every packet itself. Those in its queue are as they were before.
+    pub fn set_offloads(&self, offloads: Features) -> io::Result<()> {
+        if self.offloads == Features::NONE {
+            return Ok(());
+        }
+        self.offload_ioctl(offloads)
+    }
+
+    /// `TUNSETOFFLOAD` with the `TUN_F_*` bits of `linux/if_tun.h`.
+    fn offload_ioctl(&self, offloads: Features) -> io::Result<()> {
+        let bits = [
+            (Features::VNET, libc::TUN_F_CSUM),
+            (Features::TSO4, libc::TUN_F_TSO4),
+            (Features::TSO6, libc::TUN_F_TSO6),
+            (Features::TSO_ECN, libc::TUN_F_TSO_ECN),
+            (Features::USO4, libc::TUN_F_USO4),
+            (Features::USO6, libc::TUN_F_USO6),
+        ];
+        let wanted = bits.iter().filter(|(feature, _)| offloads.contains(*feature));
+        let bits = wanted.fold(0, |bits, (_, bit)| bits | bit);
+        // SAFETY: TUNSETOFFLOAD takes its bits by value; no memory is handed over.
+        let result = unsafe {
+            libc::ioctl(
+                self.descriptor.as_raw_fd(),
+                libc::TUNSETOFFLOAD,
+                libc::c_ulong::from(bits),
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// The most that TUNSETOFFLOAD takes here: the kernel learnt USO in 6.2.
+    fn probe_offloads(&self) -> Features {
+        let segmentation = Features::VNET | Features::TSO4 | Features::TSO6 | Features::TSO_ECN;
+        let attempts = [
+            segmentation | Features::USO4 | Features::USO6,
+            segmentation,
+            Features::VNET,
+        ];
+        let taken = attempts.into_iter().find(|offloads| self.offload_ioctl(*offloads).is_ok());
+        taken.unwrap_or(Features::NONE)
+    }
+
+    fn failed(&self, what: &'static str, cause: io::Error) -> Error {
+        Error::TunIo {
+            name: self.name.clone(),
+            what,
+            cause,
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::TunGone {
+            name: self.name.clone(),
+        }
+    }
+
+    /// virtio_net_hdr in little-endian on every machine (as the wire has it), nothing offloaded yet.
+    fn prepare(&mut self) -> io::Result<()> {
+        let little_endian: libc::c_int = 1;
+        // SAFETY: TUNSETVNETLE reads one int, which lives until the call returns.
+        let result = unsafe {
+            libc::ioctl(
+                self.descriptor.as_raw_fd(),
+                libc::TUNSETVNETLE,
+                &raw const little_endian,
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.offloads = self.probe_offloads();
+        self.set_offloads(Features::NONE)
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+fn create(name: &str) -> Result<tun::Device, Error> {
+    let mut configuration = tun::Configuration::default();
+    configuration.tun_name(name).platform_config(|platform| {
+        // Addresses, MTU and link state are set by netlink, IPv6 included; the crate knows only IPv4.
+        platform.ensure_root_privileges(false).vnet_hdr(true);
+    });
+    let cause = match tun::create(&configuration) {
+        Ok(device) => return Ok(device),
+        Err(tun::Error::Io(cause)) => cause,
+        Err(other) => return Err(Error::Option(format!("device name {name:?}: {other}"))),
+    };
+    Err(match cause.raw_os_error() {
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => Error::TunMissing(cause),
+        Some(libc::EPERM | libc::EACCES) => Error::TunPermission {
+            what: format!("create the network device {name}"),
+            cause,
+        },
+        // EINVAL also stands for "there is a device of that name, and it is no TUN".
+        Some(libc::EBUSY | libc::EEXIST) => name_taken(name, cause),
+        Some(libc::EINVAL) if configure::exists(name) => name_taken(name, cause),
+        _ => Error::TunIo {
+            name: name.to_owned(),
+            what: "create it",
+            cause,
+        },
+    })
+}
+
+fn name_taken(name: &str, cause: io::Error) -> Error {
+    Error::TunNameTaken {
+        name: name.to_owned(),
+        cause,
+    }
+}

@@ -1,0 +1,82 @@
+//! Where requests to a tunnel's thread wait for their answers. Every request put here leaves it
+//! with exactly one answer.
+
+use std::sync::Arc;
+
+use super::{DoneReply, EndReply, PeerInfo, Reply};
+use crate::error::Error;
+
+/// Requests without an answer yet, and how the last session ended.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// Asked for and not yet answered.
+    wanted: Option<Reply<PeerInfo>>,
+    /// A session has been asked for, and has neither failed nor ended.
+    busy: bool,
+    ends: Vec<EndReply>,
+    last_end: Option<Arc<Error>>,
+    closes: Vec<DoneReply>,
+    finished: bool,
+}
+
+impl Desk {
+    /// Asks for a session; gives the request back, with the reason, if there can be none.
+    pub(super) fn want_session(
+        &mut self,
+        reply: Reply<PeerInfo>,
+    ) -> Option<(Reply<PeerInfo>, Error)> {
+        if self.finished {
+            return Some((reply, Error::Closed));
+        }
+        if self.busy {
+            let twice = "establish was called while a session is wanted or runs already";
+            return Some((reply, Error::Option(twice.into())));
+        }
+        self.busy = true;
+        self.last_end = None;
+        self.wanted = Some(reply);
+        None
+    }
+
+    /// Whether a session is asked for and not yet answered.
+    pub(super) fn is_session_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// The request for a session, to be answered without the lock.
+    pub(super) fn take_wanted(&mut self) -> Option<Reply<PeerInfo>> {
+        self.wanted.take()
+    }
+
+    /// Waits for the end of the session; gives the request back with the answer if that is known.
+    pub(super) fn await_end(&mut self, reply: EndReply) -> Option<(EndReply, Arc<Error>)> {
+        if self.busy && !self.finished {
+            self.ends.push(reply);
+            return None;
+        }
+        let end = self.last_end.clone();
+        Some((reply, end.unwrap_or_else(|| Arc::new(Error::Closed))))
+    }
+
+    /// Notes the end of a session; those returned are to be answered without the lock.
+    pub(super) fn end(&mut self, end: &Arc<Error>) -> Vec<EndReply> {
+        self.busy = false;
+        self.last_end = Some(Arc::clone(end));
+        std::mem::take(&mut self.ends)
+    }
+
+    /// Waits for the thread to finish; gives the request back if it has.
+    pub(super) fn await_finish(&mut self, reply: DoneReply) -> Option<DoneReply> {
+        if self.finished {
+            return Some(reply);
+        }
+        self.closes.push(reply);
+        None
+    }
+
+    /// Notes that the thread does nothing more; those returned are to be answered without the lock.
+    pub(super) fn finish(&mut self) -> Vec<DoneReply> {
+        self.finished = true;
+        std::mem::take(&mut self.closes)
+    }
+}

@@ -1,0 +1,62 @@
+//! The counters as a plain object.
+
+use napi_derive::napi;
+use zportal_core::stats::Stats;
+
+/// Totals since the open. `tx` is from the TUN to the peer, `rx` from the peer to the TUN.
+#[napi(object, object_from_js = false)]
+pub struct NativeStats {
+    /// Inner packets sent.
+    pub tx_packets: f64,
+    /// Bytes of inner packets sent.
+    pub tx_bytes: f64,
+    /// Frames sent.
+    pub tx_frames: f64,
+    /// Bytes written to the stream.
+    pub stream_tx_bytes: f64,
+    /// Inner packets delivered to the TUN.
+    pub rx_packets: f64,
+    /// Bytes of inner packets delivered to the TUN.
+    pub rx_bytes: f64,
+    /// Frames received whole.
+    pub rx_frames: f64,
+    /// Bytes read from the stream.
+    pub stream_rx_bytes: f64,
+    /// Dropped because no peer was connected.
+    pub drops_down: f64,
+    /// Dropped because the peer does not take their size or kind.
+    pub drops_oversize: f64,
+    /// Refused by the kernel: not IP, or the device down.
+    pub drops_tun: f64,
+    /// Dropped for a virtio_net_hdr that must not reach the kernel.
+    pub drops_header: f64,
+    /// Connections that became the peer.
+    pub peers_accepted: f64,
+    /// Connections turned away.
+    pub peers_refused: f64,
+    /// Control messages of an unknown kind.
+    pub unknown_controls: f64,
+}
+
+impl From<&Stats> for NativeStats {
+    fn from(stats: &Stats) -> NativeStats {
+        // A double counts exactly to 2^53: 9 petabytes.
+        NativeStats {
+            tx_packets: stats.tx_packets.total() as f64,
+            tx_bytes: stats.tx_bytes.total() as f64,
+            tx_frames: stats.tx_frames.total() as f64,
+            stream_tx_bytes: stats.stream_tx_bytes.total() as f64,
+            rx_packets: stats.rx_packets.total() as f64,
+            rx_bytes: stats.rx_bytes.total() as f64,
+            rx_frames: stats.rx_frames.total() as f64,
+            stream_rx_bytes: stats.stream_rx_bytes.total() as f64,
+            drops_down: stats.drops_down.total() as f64,
+            drops_oversize: stats.drops_oversize.total() as f64,
+            drops_tun: stats.drops_tun.total() as f64,
+            drops_header: stats.drops_header.total() as f64,
+            peers_accepted: stats.peers_accepted.total() as f64,
+            peers_refused: stats.peers_refused.total() as f64,
+            unknown_controls: stats.unknown_controls.total() as f64,
+        }
+    }
+}

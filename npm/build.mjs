@@ -1,0 +1,36 @@
+// Builds the addon for the machine it runs on, into that platform's package folder, where src/native.ts looks first.
+// Cargo decides whether anything has changed; when nothing has, this costs about a second.
+
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = dirname(here)
+
+process.report.excludeNetwork = true
+const libc = process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'
+const platform = `${process.platform}-${process.arch}-${libc}`
+if (!['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl'].includes(platform)) {
+  console.error(`ZPortal is built for Linux on x64 and arm64; this is ${platform}.`)
+  process.exit(1)
+}
+
+const napi = join(dirname(createRequire(import.meta.url).resolve('@napi-rs/cli/package.json')), 'dist', 'cli.js')
+const { status } = spawnSync(
+  process.execPath,
+  [
+    napi,
+    'build',
+    '--release',
+    '--platform',
+    '--no-js',
+    ...['--dts', join('..', '..', 'target', 'zportal-node.d.ts')],
+    ...['--manifest-path', 'crates/zportal-node/Cargo.toml'],
+    ...['--package-json-path', 'package.json'],
+    ...['--output-dir', join('npm', platform)],
+  ],
+  { cwd: root, stdio: 'inherit' },
+)
+process.exit(status ?? 1)

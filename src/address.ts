@@ -1,0 +1,147 @@
+/**
+ * Addresses as people write them, read into values that cannot be wrong.
+ *
+ * Every function is total: it returns the value, or a sentence that says what is accepted. None resolves a name, opens a
+ * socket or looks at the machine, so the same text always gives the same answer.
+ */
+
+import { isIPv4, isIPv6, SocketAddress } from 'node:net'
+import { domainToASCII } from 'node:url'
+
+/** A value, or why there is none: a sentence that starts after the option's name. */
+export type Parsed<T> =
+  { readonly value: T; readonly refused?: never } | { readonly value?: never; readonly refused: string }
+
+/** Bytes in `sockaddr_un.sun_path` that a name can take: 108 with the byte that ends a path or starts an abstract name. */
+export const UNIX_NAME_MAX_BYTES = 107
+/** RFC 1035: 255 bytes on the wire, which leaves 253 characters. SOCKS5 could carry two more. */
+const HOST_NAME_MAX_CHARS = 253
+const HOST_LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
+
+/** Where a stream can start or end. */
+export type StreamAddress =
+  | { readonly kind: 'tcp4' | 'tcp6' | 'name'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'unixa'; readonly name: string }
+
+/** An address of the TUN device with the length of its network prefix. */
+export interface InnerAddress {
+  readonly family: 4 | 6
+  /** In the one canonical spelling, so that equal addresses are equal strings. */
+  readonly address: string
+  readonly prefixBits: number
+}
+
+const STREAM_FORMS = '192.0.2.1:7000, [2001:db8::1]:7000, host.example:7000, unix:/path or unixa:name'
+const INNER_FORMS = 'an address with its prefix length, such as 10.10.0.1/24 or fd00::1/64'
+
+/** Reads an address to dial (port 1 to 65535) or, with `lowestPort` 0, to listen on (0: any free port). */
+export function parseStreamAddress(text: string, lowestPort: 0 | 1): Parsed<StreamAddress> {
+  if (text.startsWith('unix:')) return parseUnix('unix', text.slice('unix:'.length))
+  if (text.startsWith('unixa:')) return parseUnix('unixa', text.slice('unixa:'.length))
+
+  const bracketed = /^\[([^\]]*)\]:(.*)$/.exec(text)
+  if (bracketed !== null) {
+    const [, host = '', portText = ''] = bracketed
+    if (!isIPv6(host)) return { refused: `must have an IPv6 address between the brackets` }
+    if (host.includes('%')) return { refused: 'must be without a zone (%): it cannot name an interface' }
+    const port = parsePort(portText, lowestPort)
+    return port.refused === undefined
+      ? { value: { kind: 'tcp6', host: canonicalIpv6(host), port: port.value } }
+      : { refused: port.refused }
+  }
+
+  if (isIPv6(text) || text.startsWith('[')) {
+    return { refused: 'must have an IPv6 address in brackets and a port behind it, such as [2001:db8::1]:7000' }
+  }
+  const colon = text.lastIndexOf(':')
+  if (colon === -1) return { refused: `must have a port: ${STREAM_FORMS}` }
+  const host = text.slice(0, colon)
+  if (host === '' || host === '*') {
+    return {
+      refused:
+        lowestPort === 0
+          ? 'must name an address: 0.0.0.0:PORT or [::]:PORT listens on all of them'
+          : `must name a host: ${STREAM_FORMS}`,
+    }
+  }
+  const port = parsePort(text.slice(colon + 1), lowestPort)
+  if (port.refused !== undefined) return port
+  if (isIPv4(host)) return { value: { kind: 'tcp4', host, port: port.value } }
+  const name = parseHostName(host)
+  return name.refused === undefined ? { value: { kind: 'name', host: name.value, port: port.value } } : name
+}
+
+/** The text that {@link parseStreamAddress} reads back into an equal value. */
+export function formatStreamAddress(address: StreamAddress): string {
+  switch (address.kind) {
+    case 'unix':
+      return `unix:${address.path}`
+    case 'unixa':
+      return `unixa:${address.name}`
+    case 'tcp6':
+      return `[${address.host}]:${address.port}`
+    case 'tcp4':
+    case 'name':
+      return `${address.host}:${address.port}`
+  }
+}
+
+/** Reads `10.10.0.1/24` or `fd00::1/64`. */
+export function parseInnerAddress(text: string): Parsed<InnerAddress> {
+  const [host = '', prefixText, ...rest] = text.split('/')
+  const family = isIPv4(host) ? 4 : isIPv6(host) && !host.includes('%') ? 6 : undefined
+  if (family === undefined || rest.length > 0) return { refused: `must be ${INNER_FORMS}` }
+  const longest = family === 4 ? 32 : 128
+  if (prefixText === undefined) {
+    return { refused: `must end in a prefix length, such as ${host}/${family === 4 ? 24 : 64}` }
+  }
+  if (!/^\d{1,3}$/.test(prefixText) || Number(prefixText) > longest) {
+    return { refused: `must have a prefix length from 0 to ${longest}` }
+  }
+  const address = family === 4 ? host : canonicalIpv6(host)
+  const multicast = family === 4 ? Number(host.split('.')[0]) >= 224 : address.startsWith('ff')
+  if (multicast || address === '0.0.0.0' || address === '::') {
+    return { refused: 'must be the address of one host: neither unspecified nor multicast' }
+  }
+  return { value: { family, address, prefixBits: Number(prefixText) } }
+}
+
+/** The text that {@link parseInnerAddress} reads back into an equal value. */
+export function formatInnerAddress(inner: InnerAddress): string {
+  return `${inner.address}/${inner.prefixBits}`
+}
+
+function parseUnix(kind: 'unix' | 'unixa', name: string): Parsed<StreamAddress> {
+  const bytes = Buffer.byteLength(name)
+  if (bytes === 0 || bytes > UNIX_NAME_MAX_BYTES || name.includes('\0')) {
+    const what = kind === 'unix' ? 'a path' : 'a name'
+    return {
+      refused: `must have ${what} of 1 to ${UNIX_NAME_MAX_BYTES} bytes without NUL behind ${kind}: (${bytes} bytes)`,
+    }
+  }
+  return { value: kind === 'unix' ? { kind, path: name } : { kind, name } }
+}
+
+function parsePort(text: string, lowest: 0 | 1): Parsed<number> {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port < lowest || port > 65_535) {
+    return { refused: `must have a port from ${lowest} to 65535` }
+  }
+  return { value: port }
+}
+
+/** Checks the spelling only; international names become their ASCII form, which is what resolvers and proxies take. */
+function parseHostName(host: string): Parsed<string> {
+  const ascii = /^[\x20-\x7e]*$/.test(host) ? host : domainToASCII(host)
+  const labels = ascii.replace(/\.$/, '').split('.')
+  if (/^\d+$/.test(labels.at(-1) ?? '')) return { refused: `must have four numbers from 0 to 255 as IPv4 address` }
+  if (ascii.length > HOST_NAME_MAX_CHARS || !labels.every((label) => HOST_LABEL.test(label))) {
+    return { refused: `must have a host name of letters, digits, hyphens and dots: ${STREAM_FORMS}` }
+  }
+  return { value: ascii }
+}
+
+function canonicalIpv6(address: string): string {
+  return new SocketAddress({ address, family: 'ipv6' }).address
+}

@@ -1,0 +1,66 @@
+/** A tunnel's events as messages with fields, the same for a log and for a terminal. */
+
+import type { TunnelOptions } from '../options.js'
+import { DEFAULT_MTU_BYTES } from '../options.js'
+import type { StateChange, Tunnel } from '../tunnel.js'
+import type { Fields, Level } from './log-line.js'
+import { totalDrops } from './status-line.js'
+
+/** Where messages go. */
+export type Say = (level: Level, message: string, fields: Fields) => void
+
+/** Tells what the tunnel does from now on, beginning with the state it is in. */
+export function narrate(tunnel: Tunnel, options: TunnelOptions, say: Say): void {
+  const { name } = tunnel
+  say('info', tunnel.state, {
+    name,
+    local: tunnel.local,
+    to: options.connect,
+    via: list(options.proxies),
+    mtu: options.mtu ?? DEFAULT_MTU_BYTES,
+    addresses: list(options.addresses),
+  })
+  tunnel.on('state', (change) => {
+    tell(tunnel, change, say)
+  })
+  tunnel.on('notice', ({ level, code, message }) => {
+    say(level, 'notice', { name, code, detail: message })
+  })
+}
+
+function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): void {
+  const { name } = tunnel
+  switch (state) {
+    case 'up':
+      say('info', 'up', { name, peer: peer.address, dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined })
+      break
+    case 'waiting':
+      say(reason.code === 'ZP_PEER_CLOSED' ? 'info' : 'warn', 'waiting', {
+        name,
+        reason: reason.code,
+        detail: reason.message,
+      })
+      break
+    case 'closed': {
+      const stats = tunnel.stats()
+      const wasAsked = reason.code === 'ZP_CLOSED' || reason.code === 'ZP_ABORTED'
+      say(wasAsked ? 'info' : 'error', 'closed', {
+        name,
+        reason: reason.code,
+        tx_packets: stats.txPackets,
+        tx_bytes: stats.txBytes,
+        rx_packets: stats.rxPackets,
+        rx_bytes: stats.rxBytes,
+        drops: totalDrops(stats),
+      })
+      break
+    }
+    case 'listening':
+    case 'connecting':
+      say('info', state, { name })
+  }
+}
+
+function list(items: readonly string[] | undefined): string | undefined {
+  return items === undefined || items.length === 0 ? undefined : items.join(',')
+}

@@ -1,0 +1,191 @@
+/**
+ * The one file that loads the addon, and the shape of what it exports.
+ *
+ * Expected failures cross the border as values; {@link settle} turns them into a thrown {@link ZPortalError}.
+ */
+
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { formatInnerAddress, formatStreamAddress } from './address.js'
+import type { ErrorCode } from './errors.js'
+import { ERROR_CODES, ZPortalError } from './errors.js'
+import type { ParsedOptions } from './options.js'
+
+export interface NativeOptions {
+  name: string
+  mtuBytes: number
+  addresses: string[]
+  bind?: string
+  connect?: string
+  /** SOCKS5 hops, the one nearest to us first. */
+  proxies: string[]
+  dialTimeoutMs: number
+  offload: boolean
+}
+
+export interface NativeFailure {
+  code: string
+  message: string
+  errno?: number
+  hop?: number
+  cause?: string
+}
+
+export interface NativePeer {
+  address: string
+  dialMs: number
+}
+
+export interface NativeNotice {
+  level: 'info' | 'warn'
+  code: string
+  message: string
+}
+
+/** Totals since the tunnel opened. `tx` goes from the device to the peer, `rx` from the peer to the device. */
+export interface NativeStats {
+  /** Packets inside the tunnel. A super-packet counts as one. */
+  txPackets: number
+  rxPackets: number
+  /** Bytes of those packets. */
+  txBytes: number
+  rxBytes: number
+  /** Frames on the stream; those that carry no packet are among them. */
+  txFrames: number
+  rxFrames: number
+  /** Bytes of the stream, headers included. */
+  streamTxBytes: number
+  streamRxBytes: number
+  /** Packets dropped because there was no peer. */
+  dropsDown: number
+  /** Packets dropped because the peer does not take their size or kind. */
+  dropsOversize: number
+  /** Packets that the kernel refused: not IP, or the device was down. */
+  dropsTun: number
+  /** Packets dropped for an offload header that must not reach the kernel. */
+  dropsHeader: number
+  /** Connections that became the peer. */
+  peersAccepted: number
+  /** Connections turned away. */
+  peersRefused: number
+  /** Control messages of a kind that this version does not know, skipped. */
+  unknownControls: number
+}
+
+export type Outcome<T> = { value: T; failure?: undefined } | { value?: undefined; failure: NativeFailure }
+
+export interface NativeTunnel {
+  readonly name: string
+  /** Where it listens, with port 0 resolved. */
+  readonly local?: string | null
+  /** Dials or accepts one peer, whose session then runs by itself. */
+  establish(): Promise<Outcome<NativePeer>>
+  /** Why the current session ended; at once if it has ended already. */
+  ended(): Promise<NativeFailure>
+  /** The counters now; they stay readable after the end. */
+  stats(): NativeStats
+  /** Ends the session and removes the device, the socket file and the thread. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface NativeAddon {
+  NativeTunnel: {
+    open(options: NativeOptions, onNotice: (notice: NativeNotice) => void): Promise<Outcome<NativeTunnel>>
+  }
+  /** Every error code that the core knows. */
+  codes(): string[]
+}
+
+const PLATFORMS = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl']
+
+let loaded: NativeAddon | undefined
+
+/**
+ * Loads the addon for this machine: from the folder where `npm run build` leaves it, else from the platform's package.
+ *
+ * @throws {@link ZPortalError} `ZP_NATIVE` with the platform, the architecture and the C library, and what to do.
+ */
+export function loadNative(): NativeAddon {
+  loaded ??= load(platform())
+  return loaded
+}
+
+function load(platform: string): NativeAddon {
+  if (!PLATFORMS.includes(platform)) {
+    throw new ZPortalError('ZP_NATIVE', `ZPortal runs on ${PLATFORMS.join(', ')}; this is ${platform}`)
+  }
+  const built = fileURLToPath(new URL(`../npm/${platform}/zportal.${platform}.node`, import.meta.url))
+  try {
+    return createRequire(import.meta.url)(existsSync(built) ? built : `zportal-${platform}`) as NativeAddon
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'MODULE_NOT_FOUND'
+    const cure = missing
+      ? `the package zportal-${platform} is not installed: install zportal again without --omit=optional, or run npm run build in a clone`
+      : `${cause instanceof Error ? cause.message : String(cause)}; install zportal again, or run npm run build in a clone`
+    throw new ZPortalError('ZP_NATIVE', `cannot load the native part for ${platform}: ${cure}`, { cause })
+  }
+}
+
+function platform(): string {
+  return [process.platform, process.arch, ...(process.platform === 'linux' ? [libc()] : [])].join('-')
+}
+
+function libc(): 'gnu' | 'musl' {
+  // Node's own header says against which C library it runs. Without this switch the report asks the network for names.
+  // The types of Node 20 do not know it yet.
+  const { report } = process as { report: NodeJS.ProcessReport & { excludeNetwork?: boolean } }
+  const before = report.excludeNetwork
+  report.excludeNetwork = true
+  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
+  if (before !== undefined) report.excludeNetwork = before
+  return header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'
+}
+
+/** What the addon is given: the same values in the spelling of the contract. */
+export function toNativeOptions(options: ParsedOptions): NativeOptions {
+  const common = {
+    name: options.name,
+    mtuBytes: options.mtuBytes,
+    addresses: options.addresses.map(formatInnerAddress),
+    offload: options.offload,
+  }
+  return options.role === 'server'
+    ? { ...common, bind: formatStreamAddress(options.bind), proxies: [], dialTimeoutMs: 0 }
+    : {
+        ...common,
+        connect: formatStreamAddress(options.connect),
+        proxies: options.proxies.map(formatStreamAddress),
+        dialTimeoutMs: options.dialTimeoutMs,
+      }
+}
+
+/**
+ * Asks the addon for something and waits for its value.
+ *
+ * @throws {@link ZPortalError} the failure that came instead.
+ */
+export async function settle<T>(ask: () => Promise<Outcome<T>>): Promise<T> {
+  const { value, failure } = await guard(ask)
+  if (failure !== undefined) throw toError(failure)
+  if (value === undefined) throw new ZPortalError('ZP_INTERNAL', 'the native part gave neither a value nor a failure')
+  return value
+}
+
+/** Asks the addon for something that has no expected failure: whatever is thrown here is a defect of ours. */
+export async function guard<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    throw new ZPortalError('ZP_INTERNAL', `internal error, please report it: ${detail}`, { cause })
+  }
+}
+
+/** The error that a failure of the core becomes. */
+export function toError({ code, message, errno, hop, cause }: NativeFailure): ZPortalError {
+  const known = (ERROR_CODES as readonly string[]).includes(code)
+  return known
+    ? new ZPortalError(code as ErrorCode, message, { errno, hop, cause })
+    : new ZPortalError('ZP_INTERNAL', `the native part gave an unknown code ${code}: ${message}`, { errno, hop, cause })
+}

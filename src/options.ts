@@ -1,0 +1,275 @@
+/**
+ * The door: what callers write becomes {@link ParsedOptions}, values that cannot be wrong, or one `ZP_OPTION` error that
+ * lists everything that is wrong. Nothing behind this door checks an option again.
+ */
+
+import { z } from 'zod'
+import type { InnerAddress, Parsed, StreamAddress } from './address.js'
+import { formatInnerAddress, formatStreamAddress, parseInnerAddress, parseStreamAddress } from './address.js'
+import type { OptionProblem } from './errors.js'
+import { ZPortalError } from './errors.js'
+
+export const DEFAULT_NAME = 'tun%d'
+/** Leaves room for the outer headers on most links, and is what the original's examples use. */
+export const DEFAULT_MTU_BYTES = 1400
+/** Long enough for a chain of proxies over Tor, short enough for a person who waits at a terminal. */
+export const DEFAULT_DIAL_TIMEOUT_MS = 15_000
+export const MTU_MIN_BYTES = 68
+export const MTU_MAX_BYTES = 65_535
+/** RFC 8200: every IPv6 link carries packets of this size. The kernel takes IPv6 off a device with a smaller MTU. */
+export const MTU_MIN_IPV6_BYTES = 1280
+/** Longer chains are mistakes: each hop adds a round trip to the dial and its queue to every packet. */
+export const PROXIES_MAX = 16
+const DIAL_TIMEOUT_MAX_MS = 3_600_000
+/** IFNAMSIZ of linux/if.h less the byte that ends the name. */
+const NAME_MAX_BYTES = 15
+/** As much of a refused string as a message shows. */
+const SHOWN_MAX_CHARS = 120
+
+/** What both ends of a tunnel have. */
+export interface CommonOptions {
+  /**
+   * Name of the network device, 1 to 15 bytes. `%d` lets the kernel choose a number; {@link Tunnel.name} tells which.
+   * @defaultValue `'tun%d'`
+   */
+  readonly name?: string | undefined
+  /**
+   * Largest packet in bytes, 68 to 65535; at least 1280 when an address is IPv6. Give both ends the same.
+   * @defaultValue 1400
+   */
+  readonly mtu?: number | undefined
+  /** Addresses of this end inside the tunnel, each with its prefix length: `'10.10.0.1/24'`, `'fd00::1/64'`. */
+  readonly addresses?: readonly string[] | undefined
+  /**
+   * Carry the kernel's super-packets of up to 64 KiB whole when the peer can, which is several times faster.
+   * @defaultValue true
+   */
+  readonly offload?: boolean | undefined
+  /** Closes the tunnel when it aborts, with the reason `ZP_ABORTED`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The end that listens. When its peer leaves it waits for the next one; the device stays. */
+export interface ServerOptions extends CommonOptions {
+  /**
+   * Where to listen: `'192.0.2.1:7000'`, `'[2001:db8::1]:7000'`, `'host.example:7000'`, `'unix:/path'` or
+   * `'unixa:name'`. Port 0 takes any free port; {@link Tunnel.local} tells which.
+   */
+  readonly bind: string
+  readonly connect?: undefined
+  readonly proxies?: undefined
+  readonly dialTimeoutMs?: undefined
+}
+
+/** The end that dials. When its peer leaves the tunnel closes with the reason. */
+export interface ClientOptions extends CommonOptions {
+  /** The peer's address, in the forms of {@link ServerOptions.bind}; behind proxies it is one that the last can reach. */
+  readonly connect: string
+  /**
+   * SOCKS5 proxies (RFC 1928) to go through, the nearest first. Each names the next; the last names the peer. Only the
+   * first can be a Unix socket, because SOCKS5 cannot name one.
+   */
+  readonly proxies?: readonly string[] | undefined
+  /**
+   * Time for the whole way to the peer, in milliseconds, through all proxies; 1 to 3600000.
+   * @defaultValue 15000
+   */
+  readonly dialTimeoutMs?: number | undefined
+  readonly bind?: undefined
+}
+
+/** What {@link openTunnel} takes: exactly one of `bind` and `connect`. */
+export type TunnelOptions = ServerOptions | ClientOptions
+
+interface ParsedCommon {
+  readonly name: string
+  readonly mtuBytes: number
+  readonly addresses: readonly InnerAddress[]
+  readonly offload: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+/** Options after the door. */
+export type ParsedOptions = ParsedCommon &
+  (
+    | { readonly role: 'server'; readonly bind: StreamAddress }
+    | {
+        readonly role: 'client'
+        readonly connect: StreamAddress
+        readonly proxies: readonly StreamAddress[]
+        readonly dialTimeoutMs: number
+      }
+  )
+
+/**
+ * Reads options that may have come from anywhere.
+ *
+ * @throws {@link ZPortalError} `ZP_OPTION`, with every problem in `problems`.
+ */
+export function parseOptions(input: unknown): ParsedOptions {
+  const given = z.record(z.string(), z.unknown()).safeParse(input)
+  if (!given.success) throw optionError([{ option: '', message: `options must be an object, got ${describe(input)}` }])
+
+  const { sound, problems } = readEach(given.data)
+  problems.push(...acrossOptions(given.data, sound))
+  if (problems.length > 0) throw optionError(problems)
+
+  const common = {
+    name: sound.name ?? DEFAULT_NAME,
+    mtuBytes: sound.mtu ?? DEFAULT_MTU_BYTES,
+    addresses: sound.addresses ?? [],
+    offload: sound.offload ?? true,
+    signal: sound.signal,
+  }
+  if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind }
+  if (sound.connect === undefined) throw new ZPortalError('ZP_INTERNAL', 'options with neither end passed the door')
+  return {
+    ...common,
+    role: 'client',
+    connect: sound.connect,
+    proxies: sound.proxies ?? [],
+    dialTimeoutMs: sound.dialTimeoutMs ?? DEFAULT_DIAL_TIMEOUT_MS,
+  }
+}
+
+/** What a message says about a value that was refused: the value, cut short, and its type. */
+export function describe(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  if (typeof value === 'string') {
+    const shown = value.length > SHOWN_MAX_CHARS ? `${value.slice(0, SHOWN_MAX_CHARS)}…` : value
+    return `${JSON.stringify(shown)} (string)`
+  }
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
+    return `${String(value)} (${typeof value})`
+  }
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+const streamAddress = (lowestPort: 0 | 1) => text('an address', (value) => parseStreamAddress(value, lowestPort))
+
+/** Each option by itself. */
+const FIELDS = {
+  name: text('a device name such as zt0 or tun%d', parseName),
+  mtu: integer(MTU_MIN_BYTES, MTU_MAX_BYTES, 'bytes'),
+  addresses: list('addresses such as 10.10.0.1/24', text('an address', parseInnerAddress)),
+  bind: streamAddress(0),
+  connect: streamAddress(1),
+  proxies: list('proxy addresses such as 192.0.2.1:1080', streamAddress(1)).max(PROXIES_MAX, {
+    error: (issue) => `must have at most ${PROXIES_MAX} proxies, got ${describe(issue.input)}`,
+  }),
+  dialTimeoutMs: integer(1, DIAL_TIMEOUT_MAX_MS, 'milliseconds'),
+  offload: z.boolean({ error: (issue) => `must be true or false, got ${describe(issue.input)}` }),
+  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, {
+    error: (issue) => `must be an AbortSignal, got ${describe(issue.input)}`,
+  }),
+}
+
+type Given = Readonly<Record<string, unknown>>
+type Sound = { -readonly [Key in keyof typeof FIELDS]?: z.output<(typeof FIELDS)[Key]> }
+
+/** Reads each option alone. What was refused is missing from `sound`, so that the rules across options can go on. */
+function readEach(given: Given): { sound: Sound; problems: OptionProblem[] } {
+  const sound: Record<string, unknown> = {}
+  const problems: OptionProblem[] = []
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(FIELDS, option)) {
+      problems.push({ option: '', message: `there is no option ${JSON.stringify(option)}` })
+      continue
+    }
+    const result = FIELDS[option as keyof typeof FIELDS].safeParse(value)
+    if (result.success) sound[option] = result.data
+    else problems.push(...result.error.issues.map(({ path, message }) => ({ option: at(option, path), message })))
+  }
+  return { sound: sound, problems }
+}
+
+/** The rules that concern more than one option. */
+function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
+  const problems: OptionProblem[] = []
+  const refuse = (option: string, message: string) => problems.push({ option, message })
+  const { bind, connect, proxies, dialTimeoutMs } = given
+
+  if (bind !== undefined && connect !== undefined) {
+    const got = `\`bind\` ${describe(bind)} and \`connect\` ${describe(connect)}`
+    refuse('', `exactly one of \`bind\` (to listen) and \`connect\` (to dial) is accepted, got ${got}`)
+  } else if (bind === undefined && connect === undefined) {
+    refuse('', 'exactly one of `bind` (to listen) and `connect` (to dial) is needed, got neither')
+  } else if (bind !== undefined) {
+    const hasProxies = proxies !== undefined && !(Array.isArray(proxies) && proxies.length === 0)
+    if (hasProxies) refuse('proxies', `must go with \`connect\`, never with \`bind\`, got ${describe(proxies)}`)
+    if (dialTimeoutMs !== undefined) {
+      refuse('dialTimeoutMs', `must go with \`connect\`, never with \`bind\`, got ${describe(dialTimeoutMs)}`)
+    }
+  }
+
+  const ipv6 = sound.addresses?.find(({ family }) => family === 6)
+  if (ipv6 !== undefined && sound.mtu !== undefined && sound.mtu < MTU_MIN_IPV6_BYTES) {
+    const why = `because ${formatInnerAddress(ipv6)} is IPv6`
+    refuse('mtu', `must be at least ${MTU_MIN_IPV6_BYTES} ${why}, got ${describe(sound.mtu)}`)
+  }
+  sound.addresses?.forEach(({ address }, index, all) => {
+    const first = all.findIndex((other) => other.address === address)
+    if (first < index) refuse(`addresses[${index}]`, `must not repeat addresses[${first}], got ${address} again`)
+  })
+
+  sound.proxies?.forEach((proxy, index) => {
+    if (index > 0 && isUnix(proxy)) {
+      const got = describe(formatStreamAddress(proxy))
+      refuse(`proxies[${index}]`, `must be a TCP address: SOCKS5 cannot name a Unix socket, got ${got}`)
+    }
+  })
+  if (sound.proxies !== undefined && sound.proxies.length > 0 && sound.connect !== undefined && isUnix(sound.connect)) {
+    const got = describe(formatStreamAddress(sound.connect))
+    refuse('connect', `must be a TCP address behind proxies: SOCKS5 cannot name a Unix socket, got ${got}`)
+  }
+  return problems
+}
+
+function isUnix({ kind }: StreamAddress): boolean {
+  return kind === 'unix' || kind === 'unixa'
+}
+
+function optionError(problems: readonly OptionProblem[]): ZPortalError {
+  const sentences = problems.map(({ option, message }) => (option === '' ? message : `${option} ${message}`))
+  return new ZPortalError('ZP_OPTION', sentences.join('; '), { problems })
+}
+
+function at(option: string, path: readonly PropertyKey[]): string {
+  return path.reduce<string>((name, key) => `${name}[${String(key)}]`, option)
+}
+
+function text<T>(what: string, read: (text: string) => Parsed<T>) {
+  return z
+    .string({ error: (issue) => `must be ${what} as a string, got ${describe(issue.input)}` })
+    .transform((value, context) => {
+      const parsed = read(value)
+      if (parsed.refused === undefined) return parsed.value
+      context.addIssue({ code: 'custom', message: `${parsed.refused}, got ${describe(value)}` })
+      return z.NEVER
+    })
+}
+
+function list<T extends z.ZodType>(what: string, element: T) {
+  return z.array(element, { error: (issue) => `must be an array of ${what}, got ${describe(issue.input)}` })
+}
+
+function integer(lowest: number, highest: number, unit: string) {
+  const isWithin = (value: unknown) => Number.isInteger(value) && Number(value) >= lowest && Number(value) <= highest
+  return z.custom<number>(isWithin, {
+    error: (issue) => `must be an integer from ${lowest} to ${highest} (${unit}), got ${describe(issue.input)}`,
+  })
+}
+
+/** Takes what the kernel's dev_valid_name() and dev_alloc_name() take, less what a terminal could not show. */
+function parseName(name: string): Parsed<string> {
+  const bytes = Buffer.byteLength(name)
+  if (bytes < 1 || bytes > NAME_MAX_BYTES) return { refused: `must have 1 to ${NAME_MAX_BYTES} bytes, not ${bytes}` }
+  if (!/^[^\s/:\p{C}]+$/u.test(name) || name === '.' || name === '..') {
+    return { refused: "must be of printable characters without space, '/' and ':', and neither '.' nor '..'" }
+  }
+  if (name.replace('%d', '').includes('%')) return { refused: "must have '%' only once and as %d" }
+  return { value: name }
+}

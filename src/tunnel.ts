@@ -1,0 +1,258 @@
+/**
+ * One tunnel as a program sees it: its states, its counters, its end.
+ *
+ * The state moves `opening → listening | connecting → up → waiting → up → … → closed`. `closed` is reached exactly once,
+ * and only after the device, the socket file and the thread are gone.
+ */
+
+import { EventEmitter } from 'node:events'
+import { ZPortalError } from './errors.js'
+import type { Step } from './lifecycle.js'
+import { live } from './lifecycle.js'
+import type { NativeAddon, NativeNotice, NativePeer, NativeStats, NativeTunnel } from './native.js'
+import { loadNative, settle, toNativeOptions } from './native.js'
+import type { ParsedOptions, TunnelOptions } from './options.js'
+import { parseOptions } from './options.js'
+
+/**
+ * Where a tunnel is in its life: `listening` for a server's first peer, `connecting` to a client's peer, `up` with a
+ * peer, `waiting` for the next peer, `closed` for good. `opening` is over once {@link openTunnel} has resolved.
+ */
+export type TunnelState = 'opening' | 'listening' | 'connecting' | 'up' | 'waiting' | 'closed'
+
+/** Who is at the other end: the address of its stream, and how long the way to it took to set up, in milliseconds. */
+export type Peer = Readonly<NativePeer>
+
+/** Totals since the tunnel opened, and never reset. */
+export type TunnelStats = Readonly<NativeStats>
+
+/** Something worth knowing that changes no state, such as two ends whose MTUs differ. */
+export type TunnelNotice = Readonly<NativeNotice>
+
+/** A change of state: `peer` is there when it went up, `reason` when a session or the whole tunnel ended. */
+export type StateChange =
+  | { readonly state: 'listening' | 'connecting'; readonly previous: TunnelState; peer?: undefined; reason?: undefined }
+  | { readonly state: 'up'; readonly previous: TunnelState; readonly peer: Peer; readonly reason?: undefined }
+  | {
+      readonly state: 'waiting' | 'closed'
+      readonly previous: TunnelState
+      readonly peer?: undefined
+      readonly reason: ZPortalError
+    }
+
+export interface TunnelEvents {
+  state: [change: StateChange]
+  notice: [notice: TunnelNotice]
+}
+
+/** Why a tunnel is closed: `ZP_CLOSED` when {@link Tunnel.close} asked for it, `ZP_ABORTED` when its signal did. */
+export interface TunnelEnd {
+  readonly reason: ZPortalError
+}
+
+/**
+ * Opens a tunnel: creates the device with its addresses and, for a server, listens.
+ *
+ * Resolves once that is done, in the state `listening` or `connecting`; the peer comes later, see {@link Tunnel.whenUp}.
+ * When it rejects, nothing is left behind. No event is emitted before the caller has had a turn to add listeners.
+ *
+ * @throws {@link ZPortalError}
+ * `ZP_OPTION` when options are refused, `ZP_ABORTED` when the signal aborts first, `ZP_NATIVE` when the native part cannot
+ * be loaded, `ZP_TUN_*` and `ZP_IO_URING` when the kernel refuses, `ZP_BIND*` and `ZP_RESOLVE` when it cannot listen.
+ *
+ * @example
+ * ```ts
+ * await using tunnel = await openTunnel({ name: 'zt0', addresses: ['10.10.0.2/24'], connect: '192.0.2.1:7000' })
+ * const peer = await tunnel.whenUp()
+ * console.log(`${tunnel.name} is up with ${peer.address}`)
+ * ```
+ */
+export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
+  return openTunnelWith(loadNative, options)
+}
+
+/** @internal The same with the addon given, so that tests can put another in its place. */
+export async function openTunnelWith(addon: () => NativeAddon, options: unknown): Promise<Tunnel> {
+  const parsed = parseOptions(options)
+  const { signal } = parsed
+  const isAborted = () => signal?.aborted === true
+  if (isAborted()) throw abortedError(signal)
+
+  const notices = new NoticeRelay()
+  const { NativeTunnel } = addon()
+  const native = await settle(() => NativeTunnel.open(toNativeOptions(parsed), notices.take))
+  // The addon cannot be called back from an opening, so an abort meanwhile is obeyed here.
+  if (isAborted()) {
+    await native.close()
+    throw abortedError(signal)
+  }
+  return new Tunnel(native, parsed, notices)
+}
+
+/**
+ * An open tunnel. Made by {@link openTunnel}; keeps the process alive until it is closed.
+ *
+ * Emits `state` with a {@link StateChange} and `notice` with a {@link TunnelNotice}. An error thrown by a listener does
+ * not disturb the tunnel: it becomes the process's uncaught exception.
+ */
+export class Tunnel extends EventEmitter<TunnelEvents> {
+  /** The network device, as the kernel named it. */
+  readonly name: string
+  /** Where a server listens, with port 0 resolved; undefined for a client. */
+  readonly local: string | undefined
+  readonly role: 'server' | 'client'
+  /** Resolves when the tunnel is closed, with the reason. Never rejects. */
+  readonly closed: Promise<TunnelEnd>
+
+  readonly #native: NativeTunnel
+  readonly #signal: AbortSignal | undefined
+  readonly #resolveClosed: (end: TunnelEnd) => void
+  #state: TunnelState = 'opening'
+  #peer: Peer | undefined
+  #ending: Promise<void> | undefined
+
+  /** @internal */
+  constructor(native: NativeTunnel, { role, signal }: ParsedOptions, notices: NoticeRelay) {
+    super()
+    this.#native = native
+    this.#signal = signal
+    this.name = native.name
+    this.local = native.local ?? undefined
+    this.role = role
+    let resolveClosed: (end: TunnelEnd) => void = () => undefined
+    this.closed = new Promise((resolve) => (resolveClosed = resolve))
+    this.#resolveClosed = resolveClosed
+
+    this.#state = role === 'server' ? 'listening' : 'connecting'
+    signal?.addEventListener('abort', this.#onAbort)
+    // The caller, who awaits this tunnel, comes first; then the news begins.
+    setImmediate(() => {
+      notices.pour((notice) => {
+        this.#tell('notice', notice)
+      })
+      if (this.#ending !== undefined) return
+      void live(native, role, this.#onStep).then((reason) => this.#end(reason))
+    })
+  }
+
+  get state(): TunnelState {
+    return this.#state
+  }
+
+  /** The peer while the state is `up`. */
+  get peer(): Peer | undefined {
+    return this.#peer
+  }
+
+  /** The counters as they are now; cheap enough to ask many times a second. */
+  stats(): TunnelStats {
+    return this.#native.stats()
+  }
+
+  /**
+   * Ends the session and removes the device and the socket file. Resolves once all of it is gone; calling it again is
+   * harmless. A reason that came first stays the reason.
+   */
+  async close(): Promise<void> {
+    await this.#end(new ZPortalError('ZP_CLOSED', 'closed by request'))
+  }
+
+  /**
+   * Resolves with the peer once the tunnel is up: at once when it is up already.
+   *
+   * @throws {@link ZPortalError} the reason of closing when the tunnel closes first, `ZP_ABORTED` when `signal` aborts
+   * first; that leaves the tunnel as it is.
+   */
+  async whenUp({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Peer> {
+    if (signal?.aborted === true) throw abortedError(signal)
+    if (this.#ending !== undefined) throw (await this.closed).reason
+    if (this.#peer !== undefined) return this.#peer
+    return new Promise((resolve, reject) => {
+      const stopWaiting = () => {
+        this.off('state', onState)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const onState = (change: StateChange) => {
+        if (change.state !== 'up' && change.state !== 'closed') return
+        stopWaiting()
+        if (change.state === 'up') resolve(change.peer)
+        else reject(change.reason)
+      }
+      const onAbort = () => {
+        stopWaiting()
+        reject(abortedError(signal))
+      }
+      this.on('state', onState)
+      signal?.addEventListener('abort', onAbort)
+    })
+  }
+
+  /** Closes the tunnel at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  readonly #onStep = (step: Step): void => {
+    if (this.#ending !== undefined) return
+    const previous = this.#state
+    this.#state = step.state
+    this.#peer = step.state === 'up' ? step.peer : undefined
+    this.#tell('state', { ...step, previous })
+  }
+
+  readonly #onAbort = (): void => {
+    void this.#end(abortedError(this.#signal))
+  }
+
+  #end(reason: ZPortalError): Promise<void> {
+    this.#ending ??= this.#tearDown(reason)
+    return this.#ending
+  }
+
+  async #tearDown(reason: ZPortalError): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    // A close that fails has no one to tell but the log, and must not keep anyone waiting for `closed`.
+    try {
+      await this.#native.close()
+    } catch (error) {
+      this.#tell('notice', { level: 'warn', code: 'ZP_INTERNAL', message: `closing failed: ${String(error)}` })
+    }
+    const previous = this.#state
+    this.#state = 'closed'
+    this.#peer = undefined
+    this.#tell('state', { state: 'closed', previous, reason })
+    this.#resolveClosed({ reason })
+  }
+
+  /** Emits, and keeps a listener's error away from the lifecycle, as Node does with those of timers and sockets. */
+  #tell<Event extends keyof TunnelEvents>(event: Event, ...args: TunnelEvents[Event]): void {
+    try {
+      ;(this as EventEmitter).emit(event, ...args)
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+}
+
+/** Keeps the notices of the time before the tunnel has an owner, then passes on each as it comes. */
+class NoticeRelay {
+  #early: TunnelNotice[] = []
+  #forward: ((notice: TunnelNotice) => void) | undefined
+
+  readonly take = (notice: TunnelNotice): void => {
+    if (this.#forward === undefined) this.#early.push(notice)
+    else this.#forward(notice)
+  }
+
+  pour(forward: (notice: TunnelNotice) => void): void {
+    this.#forward = forward
+    for (const notice of this.#early) forward(notice)
+    this.#early = []
+  }
+}
+
+function abortedError(signal: AbortSignal | undefined): ZPortalError {
+  return new ZPortalError('ZP_ABORTED', 'aborted by the signal that was given', { cause: signal?.reason as unknown })
+}
