@@ -285,7 +285,7 @@ impl NoMoreDescriptors {
 
 impl Drop for NoMoreDescriptors {
     fn drop(&mut self) {
-        setrlimit(Resource::Nofile, self.0.clone()).unwrap();
+        setrlimit(Resource::Nofile, self.0).unwrap();
     }
 }
 
