@@ -1,3 +1,5 @@
+//! Tells cargo how an addon is linked.
+
 fn main() {
     napi_build::setup();
 }

@@ -214,9 +214,18 @@ pub enum Error {
         wanted: usize,
     },
 
+    /// The peer's HELLO or a control message is not as `docs/WIRE.md` has it.
+    #[error("the peer's ZPortal sent a message that this one cannot read: {detail}")]
+    Message {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The peer ended the stream between two frames.
-    #[error("the peer closed the connection")]
-    PeerClosed,
+    #[error("the peer closed the connection{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    PeerClosed {
+        /// Its reason, if it gave one.
+        said: Option<String>,
+    },
     /// The stream broke.
     #[error("the connection to the peer broke: {cause}")]
     LinkLost {
@@ -257,6 +266,7 @@ pub const CODES: &[&str] = &[
     "ZP_FRAME_SIZE",
     "ZP_FRAME_CRC",
     "ZP_FRAME_CUT",
+    "ZP_MESSAGE",
     "ZP_PEER_CLOSED",
     "ZP_LINK_LOST",
     "ZP_CLOSED",
@@ -290,7 +300,8 @@ impl Error {
             Error::FrameSize { .. } => "ZP_FRAME_SIZE",
             Error::FrameCrc { .. } => "ZP_FRAME_CRC",
             Error::FrameCut { .. } => "ZP_FRAME_CUT",
-            Error::PeerClosed => "ZP_PEER_CLOSED",
+            Error::Message { .. } => "ZP_MESSAGE",
+            Error::PeerClosed { .. } => "ZP_PEER_CLOSED",
             Error::LinkLost { .. } => "ZP_LINK_LOST",
             Error::Closed => "ZP_CLOSED",
             Error::Internal(_) => "ZP_INTERNAL",

@@ -1,1 +1,55 @@
-//! TODO
+//! Streams to the peer: listening, dialing, and the way through proxies.
+//!
+//! A [`Stream`] handed over is ready for the packet loop: connected, blocking (io_uring wants
+//! that), close-on-exec, with its options set, and with the bytes that already came from the
+//! peer. Whatever fails or is dropped half-way leaves no descriptor and nothing pending.
+//!
+//! That last promise is why connecting and shaking hands go through tokio's readiness (which
+//! tokio-uring's runtime drives as well) and not through io_uring operations: a dropped future
+//! of tokio-uring leaves its operation in the kernel and the descriptor open until it completes,
+//! and a connect to a black hole completes after two minutes. The stream's life as a tunnel,
+//! where speed matters, is all io_uring.
+//!
+//! `dial` → `chain` (hops, deadline) → `race` (addresses of a name) → `socket` (readiness);
+//! `listen` → `bind` → `unix_file` (who owns the socket's file). `resolve` and `options` serve both.
+
+#![deny(unsafe_code)]
+
+mod bind;
+mod dial;
+mod endpoint;
+mod listen;
+mod options;
+mod race;
+mod readiness;
+mod resolve;
+mod socket;
+mod unix_file;
+
+use std::os::fd::OwnedFd;
+
+pub use dial::{check_way, dial};
+pub use listen::Listener;
+
+/// A connected byte stream, ready to carry frames.
+#[derive(Debug)]
+pub struct Stream {
+    /// Blocking, close-on-exec, options set.
+    pub socket: OwnedFd,
+    /// Bytes of the peer that arrived behind the last proxy's answer; they come before anything
+    /// that is read from the socket. At most a few KiB; empty without proxies.
+    pub early: Vec<u8>,
+    /// Who is at the other end, as people should see it.
+    pub peer: String,
+    /// What the first hop runs over.
+    pub transport: Transport,
+}
+
+/// What kind of socket a [`Stream`] has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP: its options and TCP_INFO are there.
+    Tcp,
+    /// A Unix stream socket.
+    Unix,
+}

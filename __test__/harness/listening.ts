@@ -1,0 +1,46 @@
+/** Whether a process listens yet, asked from the kernel: for programs that do not say it. */
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+
+import { until } from './deadline.js'
+import type { Child } from './process.js'
+
+/** The state of a listening socket in /proc/net/tcp (include/net/tcp_states.h). */
+const TCP_LISTEN = '0A'
+
+/** Waits until a process listens on a TCP port. */
+export async function listening(child: Child, port: number, deadlineMs = 5000): Promise<void> {
+  await until(`${child.command} listens on port ${port}`, deadlineMs, () => {
+    if (!child.running) throw new Error(`it ended\n${child.report()}`)
+    return listens(child.pid, port)
+  })
+}
+
+/** /proc/PID/net shows the namespace of that process; the inodes among its descriptors are its own. */
+function listens(pid: number, port: number): boolean {
+  const own = new Set(socketInodes(pid))
+  return ['tcp', 'tcp6'].some((table) =>
+    readFileSync(`/proc/${pid}/net/${table}`, 'utf8')
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .some(
+        ([, local, , state, , , , , , inode]) =>
+          state === TCP_LISTEN && Number.parseInt(local?.split(':')[1] ?? '', 16) === port && own.has(inode ?? ''),
+      ),
+  )
+}
+
+function socketInodes(pid: number): string[] {
+  return descriptors(pid).flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? [])
+}
+
+/** What each open file descriptor of a process refers to. */
+export function descriptors(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)]
+    } catch {
+      return [] // Closed between the two looks.
+    }
+  })
+}
