@@ -35,6 +35,7 @@ export interface NativeFailure {
 export interface NativePeer {
   address: string
   dialMs: number
+  speech: string
 }
 
 export interface NativeNotice {
