@@ -139,7 +139,9 @@ impl Tun {
             (Features::USO4, libc::TUN_F_USO4),
             (Features::USO6, libc::TUN_F_USO6),
         ];
-        let wanted = bits.iter().filter(|(feature, _)| offloads.contains(*feature));
+        let wanted = bits
+            .iter()
+            .filter(|(feature, _)| offloads.contains(*feature));
         let bits = wanted.fold(0, |bits, (_, bit)| bits | bit);
         // SAFETY: TUNSETOFFLOAD takes its bits by value; no memory is handed over.
         let result = unsafe {
@@ -163,7 +165,9 @@ impl Tun {
             segmentation,
             Features::VNET,
         ];
-        let taken = attempts.into_iter().find(|offloads| self.offload_ioctl(*offloads).is_ok());
+        let taken = attempts
+            .into_iter()
+            .find(|offloads| self.offload_ioctl(*offloads).is_ok());
         taken.unwrap_or(Features::NONE)
     }
 

@@ -99,8 +99,8 @@ pub enum Control<'a> {
     },
 }
 
-/// A known kind without all of its fields. Messages only ever grow, so its sender is defective; it
-/// is to be skipped and counted like an unknown kind, for no packet depends on it.
+/// A known kind without all of its fields. Messages only ever grow and the frame's checksum was
+/// right, so its sender is defective, and the link should end with that reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a control message of kind {kind} with {got} of its {wanted} bytes")]
 pub struct TruncatedControl {

@@ -79,7 +79,7 @@ pub struct Hello {
     pub max_payload_bytes: u32,
     /// The MTU of the sender's TUN, in bytes.
     pub mtu_bytes: u16,
-    /// Random, new for each session. Who receives its own is connected to itself.
+    /// Random, new for each tunnel. Who receives its own is connected to itself.
     pub session_id: [u8; 16],
     /// The sender's first inner IPv4 address, to find out when both ends were given the same.
     pub inner_ipv4: Option<Ipv4Addr>,

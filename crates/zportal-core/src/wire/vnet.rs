@@ -207,25 +207,25 @@ fn check_super_packet(
         return Err(Reject::IpLength);
     }
     let transport_at = ip.transport_of(packet, protocol).ok_or(Reject::Protocol)?;
-    let (transport_bytes, checksum_at) = match protocol {
-        TCP => {
-            let words = packet
-                .get(transport_at + 12)
-                .ok_or(Reject::TransportHeader)?
-                >> 4;
-            (usize::from(words) * 4, TCP_CHECKSUM_AT)
-        }
-        _ => (UDP_HEADER_BYTES, UDP_CHECKSUM_AT),
+    let checksum_at = if protocol == TCP {
+        TCP_CHECKSUM_AT
+    } else {
+        UDP_CHECKSUM_AT
     };
-    let headers_bytes = transport_at + transport_bytes;
-    if (protocol == TCP && transport_bytes < TCP_HEADER_MIN_BYTES) || headers_bytes > packet.len() {
-        return Err(Reject::TransportHeader);
-    }
-    let summed = checked_sum(header, &ip)?;
     let sums_its_protocol =
         usize::from(header.csum_start) == transport_at && header.csum_offset == checksum_at;
     if header.flags & NEEDS_CSUM == 0 || !sums_its_protocol {
         return Err(Reject::Checksum);
+    }
+    let summed = checked_sum(header, &ip)?;
+    // The checksum lies inside, and with it what stands before it in the transport header.
+    let transport_bytes = match protocol {
+        TCP => usize::from(packet[transport_at + 12] >> 4) * 4,
+        _ => UDP_HEADER_BYTES,
+    };
+    let headers_bytes = transport_at + transport_bytes;
+    if (protocol == TCP && transport_bytes < TCP_HEADER_MIN_BYTES) || headers_bytes > packet.len() {
+        return Err(Reject::TransportHeader);
     }
     let payload_bytes = packet.len() - headers_bytes;
     let segment_bytes = usize::from(header.gso_size);
