@@ -5,7 +5,7 @@
 
 import { z } from 'zod'
 import type { InnerAddress, Parsed, StreamAddress } from './address.js'
-import { formatInnerAddress, formatStreamAddress, parseInnerAddress, parseStreamAddress } from './address.js'
+import { formatInnerAddress, formatStreamAddress, localOnly, parseInnerAddress, parseStreamAddress } from './address.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
 
@@ -215,21 +215,15 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
     if (first < index) refuse(`addresses[${index}]`, `must not repeat addresses[${first}], got ${address} again`)
   })
 
-  sound.proxies?.forEach((proxy, index) => {
-    if (index > 0 && isUnix(proxy)) {
-      const got = describe(formatStreamAddress(proxy))
-      refuse(`proxies[${index}]`, `must be a TCP address: SOCKS5 cannot name a Unix socket, got ${got}`)
-    }
-  })
-  if (sound.proxies !== undefined && sound.proxies.length > 0 && sound.connect !== undefined && isUnix(sound.connect)) {
-    const got = describe(formatStreamAddress(sound.connect))
-    refuse('connect', `must be a TCP address behind proxies: SOCKS5 cannot name a Unix socket, got ${got}`)
+  const { proxies: hops = [], connect: target } = sound
+  const behindProxies = hops.slice(1).map((hop, index) => ({ option: `proxies[${index + 1}]`, address: hop }))
+  if (hops.length > 0 && target !== undefined) behindProxies.push({ option: 'connect', address: target })
+  for (const { option, address } of behindProxies) {
+    const why = localOnly(address)
+    if (why === undefined) continue
+    refuse(option, `must be a TCP address behind a proxy: ${why}, got ${describe(formatStreamAddress(address))}`)
   }
   return problems
-}
-
-function isUnix({ kind }: StreamAddress): boolean {
-  return kind === 'unix' || kind === 'unixa'
 }
 
 function optionError(problems: readonly OptionProblem[]): ZPortalError {

@@ -32,7 +32,12 @@ function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): v
   const { name } = tunnel
   switch (state) {
     case 'up':
-      say('info', 'up', { name, peer: peer.address, dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined })
+      say('info', 'up', {
+        name,
+        peer: peer.address,
+        speech: peer.speech,
+        dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined,
+      })
       break
     case 'waiting':
       say(reason.code === 'ZP_PEER_CLOSED' ? 'info' : 'warn', 'waiting', {
