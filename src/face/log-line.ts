@@ -25,7 +25,11 @@ function quote(value: string): string {
     : escapeControls(JSON.stringify(value))
 }
 
-/** JSON leaves DEL and the C1 controls as they are; a terminal might obey them. */
+/** JSON leaves DEL, the C1 controls and the marks that turn the direction of text as they are; a terminal obeys them. */
 function escapeControls(json: string): string {
-  return json.replace(/[\u007f-\u009f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return json.replace(/\p{C}/gu, (char) =>
+    Array.from({ length: char.length }, (_, unit) => char.charCodeAt(unit))
+      .map((code) => `\\u${code.toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
 }

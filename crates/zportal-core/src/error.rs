@@ -14,7 +14,9 @@ pub enum Error {
     Option(String),
 
     /// `/dev/net/tun` does not exist.
-    #[error("there is no /dev/net/tun: load the module (modprobe tun) or pass the device into the container (--device /dev/net/tun)")]
+    #[error(
+        "there is no /dev/net/tun: load the module (modprobe tun) or pass the device into the container (--device /dev/net/tun)"
+    )]
     TunMissing(#[source] io::Error),
     /// The process lacks CAP_NET_ADMIN.
     #[error("no permission to {what}: run as root or grant CAP_NET_ADMIN")]
@@ -26,7 +28,9 @@ pub enum Error {
         cause: io::Error,
     },
     /// A device of that name exists and is not ours to use.
-    #[error("the network device {name} exists already: choose another name (-n), or tun%d to let the kernel number it")]
+    #[error(
+        "the network device {name} exists already: choose another name (-n), or tun%d to let the kernel number it"
+    )]
     TunNameTaken {
         /// The name asked for.
         name: String,
@@ -73,7 +77,9 @@ pub enum Error {
     },
 
     /// Another socket listens there already.
-    #[error("cannot listen on {address}: the address is in use; stop the other program or choose another address")]
+    #[error(
+        "cannot listen on {address}: the address is in use; stop the other program or choose another address"
+    )]
     BindInUse {
         /// The address asked for.
         address: String,
@@ -178,7 +184,9 @@ pub enum Error {
     },
 
     /// The first four bytes of a frame are not `ZPRT`.
-    #[error("the peer does not speak ZPortal's protocol: frame magic {got:#010x} instead of 0x5a505254")]
+    #[error(
+        "the peer does not speak ZPortal's protocol: frame magic {got:#010x} instead of 0x5a505254"
+    )]
     FrameMagic {
         /// The four bytes, big-endian.
         got: u32,
@@ -190,7 +198,9 @@ pub enum Error {
         got: u32,
     },
     /// A payload of no bytes, or above what this end accepts.
-    #[error("the peer sent a frame of {got} bytes where this end accepts 1 to {limit}: give both ends the same MTU")]
+    #[error(
+        "the peer sent a frame of {got} bytes where this end accepts 1 to {limit}: give both ends the same MTU"
+    )]
     FrameSize {
         /// Payload bytes announced.
         got: u32,
@@ -214,9 +224,18 @@ pub enum Error {
         wanted: usize,
     },
 
+    /// The peer's HELLO or a control message is not as `docs/WIRE.md` has it.
+    #[error("the peer's ZPortal sent a message that this one cannot read: {detail}")]
+    Message {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The peer ended the stream between two frames.
-    #[error("the peer closed the connection")]
-    PeerClosed,
+    #[error("the peer closed the connection{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    PeerClosed {
+        /// Its reason, if it gave one.
+        said: Option<String>,
+    },
     /// The stream broke.
     #[error("the connection to the peer broke: {cause}")]
     LinkLost {
@@ -257,6 +276,7 @@ pub const CODES: &[&str] = &[
     "ZP_FRAME_SIZE",
     "ZP_FRAME_CRC",
     "ZP_FRAME_CUT",
+    "ZP_MESSAGE",
     "ZP_PEER_CLOSED",
     "ZP_LINK_LOST",
     "ZP_CLOSED",
@@ -290,7 +310,8 @@ impl Error {
             Error::FrameSize { .. } => "ZP_FRAME_SIZE",
             Error::FrameCrc { .. } => "ZP_FRAME_CRC",
             Error::FrameCut { .. } => "ZP_FRAME_CUT",
-            Error::PeerClosed => "ZP_PEER_CLOSED",
+            Error::Message { .. } => "ZP_MESSAGE",
+            Error::PeerClosed { .. } => "ZP_PEER_CLOSED",
             Error::LinkLost { .. } => "ZP_LINK_LOST",
             Error::Closed => "ZP_CLOSED",
             Error::Internal(_) => "ZP_INTERNAL",

@@ -64,6 +64,8 @@ pub struct PeerInfo {
     pub address: String,
     /// How long the dial took, milliseconds; on a server, how long it was waited for.
     pub established_ms: u64,
+    /// How it speaks: `original`, `silent` (nothing came yet), or version and features.
+    pub speech: String,
 }
 
 /// Takes one answer, on the tunnel's thread.

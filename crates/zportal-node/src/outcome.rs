@@ -41,6 +41,8 @@ pub struct NativePeer {
     pub address: String,
     /// How long the dial took, or how long a server waited; milliseconds.
     pub dial_ms: f64,
+    /// How it speaks: `original`, `silent` (nothing came yet), or version and features.
+    pub speech: String,
 }
 
 impl From<PeerInfo> for NativePeer {
@@ -48,6 +50,7 @@ impl From<PeerInfo> for NativePeer {
         NativePeer {
             address: peer.address,
             dial_ms: peer.established_ms as f64,
+            speech: peer.speech,
         }
     }
 }

@@ -50,9 +50,9 @@ pub async fn dial(
         stage: String::new(),
     });
     let started = Instant::now();
+    let budget_left = || timeout.saturating_sub(started.elapsed());
     let work = async {
-        let (socket, transport, answered_by) =
-            way.connect_first(&progress, started + timeout).await?;
+        let (socket, transport, answered_by) = way.connect_first(&progress, &budget_left).await?;
         let (socket, early) = way.pass_proxies(socket, &progress).await?;
         let socket = socket
             .into_blocking()
@@ -138,7 +138,7 @@ impl<'a> Way<'a> {
     async fn connect_first(
         &self,
         progress: &RefCell<Progress>,
-        deadline: Instant,
+        budget_left: &impl Fn() -> Duration,
     ) -> Result<(Socket, Transport, Option<String>), Error> {
         let note = |stage: String| *progress.borrow_mut() = Progress { hop: 0, stage };
         let Address::Tcp { host, port } = self.hops[0] else {
@@ -175,8 +175,7 @@ impl<'a> Way<'a> {
             "waiting for {}{tried} to accept the connection",
             self.label(0)
         ));
-        let budget = deadline.saturating_duration_since(Instant::now());
-        match connect_any(&addresses, budget).await {
+        match connect_any(&addresses, budget_left()).await {
             Ok((socket, address)) => {
                 let answered_by = match host {
                     Host::Name(_) => Some(format!("{} ({})", self.hops[0], address.ip())),

@@ -21,6 +21,10 @@ use super::{Stream, Transport, options};
 use crate::address::Address;
 use crate::error::Error;
 
+/// So many dead newcomers are passed over in one call. More in a row are no newcomers' deaths, but
+/// something that refuses us every time and would keep us here for ever.
+const DEAD_LIMIT: usize = 1024;
+
 /// With no descriptor left, not even the one in reserve, accepting is tried again after this.
 const STARVED_RETRY: Duration = Duration::from_millis(100);
 
@@ -78,6 +82,7 @@ impl Listener {
     /// the listener goes on. If even that was not possible it is still in the backlog: whoever
     /// polls should leave the listener alone for 100 ms. Other errors mean a defect.
     pub fn try_accept(&self) -> Result<Option<Stream>, Error> {
+        let mut dead = 0;
         loop {
             match acceptfrom_with(&self.socket, SocketFlags::CLOEXEC) {
                 Ok((socket, from)) => {
@@ -85,11 +90,10 @@ impl Listener {
                     return Ok(Some(self.welcome(socket, from)));
                 }
                 Err(Errno::AGAIN) => return Ok(None),
-                Err(errno) if is_the_newcomers(errno) => {}
+                Err(errno) if is_the_newcomers(errno) && dead < DEAD_LIMIT => dead += 1,
+                // The kernel looks for a descriptor first and for a newcomer second.
+                Err(errno) if is_shortage(errno) && !self.shut_out_one() => return Ok(None),
                 Err(errno) => {
-                    if is_shortage(errno) {
-                        self.shut_out_one();
-                    }
                     return Err(Error::Bind {
                         address: self.local(),
                         cause: errno.into(),
@@ -150,13 +154,13 @@ impl Listener {
     }
 
     /// Takes the newcomer for whom there is no descriptor, by way of the one in reserve, and
-    /// closes the connection: it hears at once that nobody serves it.
-    fn shut_out_one(&self) {
+    /// closes the connection: it hears at once that nobody serves it. False if nobody was there.
+    fn shut_out_one(&self) -> bool {
         let mut reserve = self.reserve.borrow_mut();
-        if reserve.take().is_some() {
-            drop(acceptfrom_with(&self.socket, SocketFlags::CLOEXEC));
-        }
+        let somebody = reserve.take().is_none()
+            || acceptfrom_with(&self.socket, SocketFlags::CLOEXEC).err() != Some(Errno::AGAIN);
         *reserve = spare_descriptor();
+        somebody
     }
 }
 
@@ -167,14 +171,13 @@ impl AsFd for Listener {
     }
 }
 
-/// Errors of a connection that died in the backlog, or that a firewall forbids: accept(2) says
-/// to treat them like "try again".
+/// Errors of a connection that died in the backlog: accept(2) says to treat them like "try
+/// again".
 fn is_the_newcomers(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::CONNABORTED
             | Errno::INTR
-            | Errno::PERM
             | Errno::PROTO
             | Errno::NETDOWN
             | Errno::NOPROTOOPT

@@ -79,3 +79,93 @@ pub(super) fn most_telling(failures: Vec<(SocketAddr, io::Error)>) -> Option<io:
         .map(|(_, cause)| cause)
         .min_by_key(rank)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+    use super::*;
+
+    /// A port where nobody listens, kept taken on another address by the listener.
+    fn refusing() -> (TcpListener, SocketAddr) {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        (taken, ([127, 0, 0, 2], port).into())
+    }
+
+    /// A listener whose backlog stays full: who connects hears nothing.
+    fn black_hole() -> (TcpListener, Vec<OwnedFd>, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let at = listener.local_addr().unwrap();
+        // The kernel takes one more than the backlog says.
+        let fill = || {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+            assert_eq!(rustix::net::connect(&socket, &at), Err(Errno::INPROGRESS));
+            socket
+        };
+        (listener, (0..4).map(|_| fill()).collect(), at)
+    }
+
+    fn run<F: Future>(future: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(future)
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn one_that_swallows_and_one_that_refuses_do_not_hide_one_that_answers() {
+        let (_hole, _full, swallows) = black_hole();
+        let (_taken, refuses) = refusing();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let answers = listener.local_addr().unwrap();
+        for addresses in [
+            [swallows, refuses, answers],
+            [refuses, swallows, answers],
+            [answers, swallows, refuses],
+        ] {
+            let (_socket, address) = run(connect_any(&addresses, MINUTE)).unwrap();
+            assert_eq!(address, answers);
+        }
+        // The first attempt alone does not eat a short deadline either.
+        let short = Duration::from_millis(400);
+        let addresses = [swallows, swallows, answers];
+        let race = connect_any(&addresses, short);
+        let outcome = run(async { tokio::time::timeout(short, race).await });
+        assert_eq!(outcome.expect("the last had its share").unwrap().1, answers);
+    }
+
+    #[test]
+    fn when_all_fail_every_failure_is_told() {
+        let (_taken, refuses) = refusing();
+        let unroutable = "[::ffff:0:0]:1".parse().unwrap();
+        let failures = run(connect_any(&[unroutable, refuses], MINUTE)).unwrap_err();
+        let of: Vec<SocketAddr> = failures.iter().map(|(address, _)| *address).collect();
+        assert_eq!(of.len(), 2);
+        assert!(of.contains(&refuses) && of.contains(&unroutable));
+        assert!(run(connect_any(&[], MINUTE)).unwrap_err().is_empty());
+    }
+
+    #[test]
+    fn an_answer_tells_more_than_silence_and_silence_more_than_no_route() {
+        let at: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let failures = |numbers: &[i32]| {
+            let one = |number: &i32| (at, io::Error::from_raw_os_error(*number));
+            most_telling(numbers.iter().map(one).collect()).and_then(|cause| cause.raw_os_error())
+        };
+        let (refused, silent, unreachable) =
+            (libc::ECONNREFUSED, libc::ETIMEDOUT, libc::ENETUNREACH);
+        assert_eq!(failures(&[unreachable, silent, refused]), Some(refused));
+        assert_eq!(failures(&[unreachable, silent]), Some(silent));
+        assert_eq!(failures(&[unreachable]), Some(unreachable));
+        assert_eq!(failures(&[]), None);
+    }
+}

@@ -1,11 +1,14 @@
 //! From a [`Host`] to addresses, in the order in which they should be tried.
 
+use std::future::Future;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-use tokio::sync::oneshot;
 
 use crate::address::Host;
 
@@ -25,21 +28,8 @@ pub(super) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr
     let Host::Name(name) = host else {
         return Ok(vec![numeric(host, port)?]);
     };
-    let place = LookupPlace::take()?;
-    let (sender, receiver) = oneshot::channel();
     let query = (name.clone(), port);
-    std::thread::Builder::new()
-        .name("zp-resolve".into())
-        .spawn(move || {
-            let answer = query.to_socket_addrs().map(Vec::from_iter);
-            drop(place);
-            // Nobody is there any more when the dial's deadline passed first.
-            let _ = sender.send(answer);
-        })?;
-    let answer = receiver
-        .await
-        .map_err(|_| io::Error::other("the resolver's thread died"))??;
-    finish(answer)
+    finish(Lookup::start(move || Ok(query.to_socket_addrs()?.collect()))?.await?)
 }
 
 /// The same for where waiting for the resolver harms nobody.
@@ -50,6 +40,66 @@ pub(super) fn resolve_blocking(host: &Host, port: u16) -> io::Result<Vec<SocketA
     }
 }
 
+type Answer = io::Result<Vec<SocketAddr>>;
+
+/// A lookup under way on its thread. Dropping it takes our waker back, so that a lookup that
+/// hangs holds on to nothing of the runtime.
+struct Lookup(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+}
+
+impl Lookup {
+    fn start(ask: impl FnOnce() -> Answer + Send + 'static) -> io::Result<Self> {
+        let place = LookupPlace::take()?;
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let theirs = Arc::clone(&shared);
+        let lookup = move || {
+            let answer = ask();
+            drop(place);
+            // Woken under the lock: whoever sees the answer knows that the waker is gone.
+            let mut shared = lock(&theirs);
+            shared.answer = Some(answer);
+            if let Some(waker) = shared.waker.take() {
+                waker.wake();
+            }
+        };
+        std::thread::Builder::new()
+            .name("zp-resolve".into())
+            .spawn(lookup)?;
+        Ok(Self(shared))
+    }
+}
+
+impl Future for Lookup {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut shared = lock(&self.0);
+        match shared.answer.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                shared.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        lock(&self.0).waker = None;
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of the places for lookups, free again when dropped.
 struct LookupPlace;
 
 impl LookupPlace {
@@ -125,7 +175,10 @@ fn zoned(address: Ipv6Addr, zone: &str, port: u16) -> io::Result<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::interleave;
+    use std::sync::mpsc;
+    use std::task::Wake;
+
+    use super::*;
 
     #[test]
     fn families_take_turns_and_nothing_is_lost() {
@@ -137,5 +190,56 @@ mod tests {
         let given = parse("[::1]:1 [::2]:1 [::3]:1 10.0.0.1:1 10.0.0.2:1 [::1]:1");
         let wanted = parse("[::1]:1 10.0.0.1:1 [::2]:1 10.0.0.2:1 [::3]:1");
         assert_eq!(interleave(given), wanted);
+    }
+
+    struct Unpark(std::thread::Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    #[test]
+    fn lookups_that_hang_are_bounded_and_hold_nothing_once_dropped() {
+        let unpark = Arc::new(Unpark(std::thread::current()));
+        let waker = Waker::from(Arc::clone(&unpark));
+        let mut context = Context::from_waker(&waker);
+        let address: SocketAddr = "192.0.2.1:7000".parse().unwrap();
+        let start = || {
+            let (release, hang) = mpsc::channel::<()>();
+            let ask = move || {
+                let _ = hang.recv();
+                Ok(vec![address])
+            };
+            Lookup::start(ask).map(|lookup| (release, lookup))
+        };
+        let mut hanging: Vec<_> = (0..LOOKUPS_LIMIT).map(|_| start().unwrap()).collect();
+        for (_, lookup) in &mut hanging {
+            assert!(Pin::new(lookup).poll(&mut context).is_pending());
+        }
+        let refusal = start().err().expect("one more has no place").to_string();
+        assert!(refusal.contains("16 earlier lookups"), "{refusal}");
+
+        // One that nobody waits for any more keeps its place until its thread is done, but
+        // nothing of the runtime.
+        let held = Arc::strong_count(&unpark);
+        let (abandoned, lookup) = hanging.pop().unwrap();
+        drop(lookup);
+        assert_eq!(Arc::strong_count(&unpark), held - 1);
+        assert!(start().is_err());
+
+        for (release, mut lookup) in hanging {
+            drop(release);
+            let answer = loop {
+                match Pin::new(&mut lookup).poll(&mut context) {
+                    Poll::Ready(answer) => break answer.unwrap(),
+                    Poll::Pending => std::thread::park(),
+                }
+            };
+            assert_eq!(answer, [address]);
+            start().expect("its place was free before its answer was there");
+        }
+        drop(abandoned);
     }
 }

@@ -55,7 +55,9 @@ impl Socket {
         sockopt::socket_error(fd)??;
         // A connection to a port of this machine's own ephemeral range where nobody listens can
         // meet itself (TCP's simultaneous open) and would echo our own packets back.
-        let met_itself = rustix::net::getpeername(fd)? == Some(rustix::net::getsockname(fd)?);
+        // (It has no peer any more if that reset it in this moment: the next write will say so.)
+        let met_itself = rustix::net::getpeername(fd)
+            .is_ok_and(|peer| peer.is_some() && peer == rustix::net::getsockname(fd).ok());
         if met_itself {
             return Err(Errno::CONNREFUSED.into());
         }

@@ -1,12 +1,16 @@
 //! Stream → frame → TUN. Inbound never hands half a packet to the TUN, and none out of order.
 
-use super::peer::Peer;
+use std::ops::Range;
+
+use super::peer::{Peer, Speech};
 use super::slots::LARGE_BYTES;
 use crate::error::Error;
 use crate::stats::Stats;
-use crate::tun::{Refusal, Tun, VNET_HEADER_BYTES};
+use crate::tun::{Refusal, Tun};
+use crate::wire::control::{Control, Delivered};
 use crate::wire::decoder::Decoder;
 use crate::wire::header::{FLAG_CONTROL, FLAG_VNET, HEADER_BYTES};
+use crate::wire::vnet::{self, VNET_HEADER_BYTES, VnetHeader};
 
 /// Small enough to stay in a core's L2 cache between the kernel's copy in and the copy out.
 pub const BUFFER_BYTES: usize = 256 * 1024;
@@ -19,6 +23,15 @@ pub struct Inbound {
     /// Where they end and the next receive goes.
     end: usize,
     decoder: Decoder,
+    taken: Delivered,
+}
+
+/// Whoever hears what is for the session and not for the TUN.
+pub trait Hear {
+    /// The first frame has shown how the peer speaks.
+    fn learnt(&mut self, peer: &Peer);
+    /// A control message, with what was handed to the TUN before it.
+    fn control(&mut self, message: Control<'_>, taken: Delivered) -> Result<(), Error>;
 }
 
 impl Inbound {
@@ -31,6 +44,7 @@ impl Inbound {
             start: 0,
             end: early.len(),
             decoder: Decoder::new(peer.accepted_bytes(), peer.accepted_flags()),
+            taken: Delivered::default(),
         }
     }
 
@@ -56,42 +70,84 @@ impl Inbound {
 
     /// How the stream's end is to be understood here: between two frames, or inside one.
     pub fn end_of_stream(&self) -> Error {
-        if self.start == self.end {
-            Error::PeerClosed
-        } else {
-            self.decoder.cut(&self.buffer[self.start..self.end])
-        }
+        self.decoder.cut(&self.buffer[self.start..self.end])
     }
 
     /// Writes every whole frame to the TUN; the rest waits for more bytes.
-    pub fn deliver(&mut self, tun: &Tun, peer: &mut Peer, stats: &Stats) -> Result<(), Error> {
+    pub fn deliver(
+        &mut self,
+        tun: &Tun,
+        peer: &mut Peer,
+        stats: &Stats,
+        ear: &mut impl Hear,
+    ) -> Result<(), Error> {
         while let Some(frame) = self.decoder.decode(&self.buffer[self.start..self.end])? {
-            let total = frame.total_bytes();
             let flags = frame.flags;
-            let payload = self.start + HEADER_BYTES..self.start + total;
+            let total = frame.total_bytes();
             stats.rx_frames.add(1);
-            let _ = &peer;
-            let _ = FLAG_CONTROL;
-            // The kernel wants a virtio_net_hdr before every packet: for a plain frame, zeros over
-            // the last bytes of its frame header, which has been read.
-            let packet = if flags & FLAG_VNET == 0 {
-                let packet = payload.start - VNET_HEADER_BYTES..payload.end;
-                self.buffer[packet.start..payload.start].fill(0);
-                packet
-            } else {
-                payload.clone()
-            };
-            match tun.write(&self.buffer[packet]) {
-                Ok(()) => {
-                    let (packets, bytes) = super::packets_in(&self.buffer[payload], flags);
-                    stats.rx_packets.add(packets);
-                    stats.rx_bytes.add(bytes);
-                }
-                Err(Refusal::Packet(_)) => stats.drops_tun.add(1),
-                Err(Refusal::Gone(error)) => return Err(error),
-            }
+            let payload = self.start + HEADER_BYTES..self.start + total;
             self.start += total;
+            if *peer.speech() == Speech::Unknown {
+                let hello = peer.learn(&self.buffer[payload.clone()])?;
+                self.decoder
+                    .accept(peer.accepted_bytes(), peer.accepted_flags());
+                ear.learnt(peer);
+                if hello {
+                    continue;
+                }
+            }
+            if flags & FLAG_CONTROL != 0 {
+                let message = Control::parse(&self.buffer[payload]);
+                let message = message.map_err(|truncated| Error::Message {
+                    detail: truncated.to_string(),
+                })?;
+                ear.control(message, self.taken)?;
+                continue;
+            }
+            self.taken.frames += 1;
+            self.taken.bytes += payload.len() as u64;
+            self.deliver_one(payload, flags, tun, peer, stats)?;
         }
         Ok(())
+    }
+
+    /// Writes one packet to the TUN, which wants a virtio_net_hdr in front of each.
+    fn deliver_one(
+        &mut self,
+        payload: Range<usize>,
+        flags: u32,
+        tun: &Tun,
+        peer: &Peer,
+        stats: &Stats,
+    ) -> Result<(), Error> {
+        let packet = if flags & FLAG_VNET == 0 {
+            // Zeros over the last bytes of the frame header, which has been read.
+            let packet = payload.start - VNET_HEADER_BYTES..payload.end;
+            self.buffer[packet.start..payload.start].fill(0);
+            packet
+        } else {
+            let checked = VnetHeader::parse(&self.buffer[payload.clone()])
+                .and_then(|(header, packet)| vnet::check(&header, packet, peer.agreed()));
+            let Ok(header) = checked else {
+                stats.drops_header.add(1);
+                return Ok(());
+            };
+            self.buffer[payload.start..payload.start + VNET_HEADER_BYTES]
+                .copy_from_slice(&header.encode());
+            payload.clone()
+        };
+        match tun.write(&self.buffer[packet]) {
+            Ok(()) => {
+                let (packets, bytes) = super::packets_in(&self.buffer[payload], flags);
+                stats.rx_packets.add(packets);
+                stats.rx_bytes.add(bytes);
+                Ok(())
+            }
+            Err(Refusal::Packet(_)) => {
+                stats.drops_tun.add(1);
+                Ok(())
+            }
+            Err(Refusal::Gone(error)) => Err(error),
+        }
     }
 }

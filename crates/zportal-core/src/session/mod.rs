@@ -5,7 +5,7 @@
 
 mod inbound;
 mod outbound;
-mod peer;
+pub mod peer;
 pub mod ring;
 mod slots;
 
@@ -17,16 +17,22 @@ use crate::error::Error;
 use crate::link::{Listener, Stream};
 use crate::notices::Notices;
 use crate::stats::Stats;
-use crate::tun::{Tun, VNET_HEADER_BYTES};
+use crate::tun::Tun;
 use crate::wake::Wake;
-use crate::wire::header::FLAG_VNET;
-use inbound::Inbound;
+use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
+use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
+use crate::wire::hello::Hello;
+use crate::wire::vnet::VNET_HEADER_BYTES;
+use inbound::{Hear, Inbound};
 use outbound::{Drained, Outbound};
-use peer::Peer;
+use peer::{Peer, Speech};
 use ring::{Operation, Ring, Wait};
 
 /// A peer that says nothing is believed after this time: an original may have nothing to send.
 const SILENT_PROOF: Duration = Duration::from_secs(1);
+
+/// A closing end lets the frame under way go out, so that the peer sees no torn one; not longer.
+const CLOSING_TIME: Duration = Duration::from_millis(300);
 
 /// How many newcomers are turned away in one turn while a peer is seated.
 const REFUSALS_PER_TURN: usize = 16;
@@ -55,9 +61,14 @@ pub struct Session<'a> {
     outbound: Outbound,
     tun_ready: bool,
     /// Called once, with the first valid frame or after [`SILENT_PROOF`].
-    on_proven: Option<Box<dyn FnOnce() + 'a>>,
+    on_proven: Option<OnProven<'a>>,
     proven_at: Instant,
+    /// Set once this end was asked to close: when it closes, finished or not.
+    closing_at: Option<Instant>,
 }
+
+/// Told once that the other end has shown itself a peer, and how it speaks.
+pub type OnProven<'a> = Box<dyn FnOnce(&Speech) + 'a>;
 
 impl<'a> Session<'a> {
     /// Takes the link over. `on_proven` is called once the other end has shown itself a peer.
@@ -65,13 +76,17 @@ impl<'a> Session<'a> {
         ring: &'a mut Ring,
         around: Surroundings<'a>,
         mut stream: Stream,
-        on_proven: Box<dyn FnOnce() + 'a>,
+        ours: Hello,
+        on_proven: OnProven<'a>,
     ) -> Session<'a> {
-        let peer = Peer::unknown(around.tun.mtu_bytes());
+        let peer = Peer::new(ours);
         let early = std::mem::take(&mut stream.early);
+        let mut outbound = Outbound::new();
+        // A packet like any other to an original, whose kernel drops it.
+        outbound.push_message(0, &ours.encode());
         Session {
             inbound: Inbound::new(&early, &peer),
-            outbound: Outbound::new(),
+            outbound,
             ring,
             around,
             stream,
@@ -79,6 +94,7 @@ impl<'a> Session<'a> {
             tun_ready: true,
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
+            closing_at: None,
         }
     }
 
@@ -101,7 +117,7 @@ impl<'a> Session<'a> {
         while let Some((operation, result)) = self.ring.completed() {
             self.complete(operation, result)?;
         }
-        if self.tun_ready && self.outbound.has_room() {
+        if self.reads_tun() {
             let around = &self.around;
             let drained = self.outbound.fill(around.tun, &self.peer, around.stats)?;
             self.tun_ready = drained == Drained::Perhaps;
@@ -109,7 +125,12 @@ impl<'a> Session<'a> {
         if self.on_proven.is_some() && Instant::now() >= self.proven_at {
             self.prove();
         }
-        Ok(())
+        self.finish_closing()
+    }
+
+    /// Whether a packet may be there that the queue has room for.
+    fn reads_tun(&self) -> bool {
+        self.tun_ready && self.closing_at.is_none() && self.outbound.has_room()
     }
 
     /// Gives the kernel whatever can be under way.
@@ -148,13 +169,14 @@ impl<'a> Session<'a> {
     }
 
     fn wait(&self) -> Wait {
-        if self.tun_ready && self.outbound.has_room() {
-            Wait::Not
-        } else if self.on_proven.is_some() {
-            Wait::AtMost(self.proven_at.saturating_duration_since(Instant::now()))
-        } else {
-            Wait::Completion
+        if self.reads_tun() {
+            return Wait::Not;
         }
+        let proof = self.on_proven.is_some().then_some(self.proven_at);
+        let next = [proof, self.closing_at].into_iter().flatten().min();
+        next.map_or(Wait::Completion, |at| {
+            Wait::AtMost(at.saturating_duration_since(Instant::now()))
+        })
     }
 
     fn complete(&mut self, operation: Operation, result: io::Result<u32>) -> Result<(), Error> {
@@ -188,7 +210,7 @@ impl<'a> Session<'a> {
                 // Cleared before it is read, so that no request falls between the two.
                 self.around.wake.clear();
                 if self.around.wake.close_requested() {
-                    return Err(Error::Closed);
+                    self.begin_closing();
                 }
                 Ok(())
             }
@@ -196,11 +218,15 @@ impl<'a> Session<'a> {
     }
 
     fn deliver(&mut self) -> Result<(), Error> {
-        let frames_before = self.around.stats.rx_frames.total();
-        let delivered =
-            self.inbound
-                .deliver(self.around.tun, &mut self.peer, self.around.stats);
-        if self.around.stats.rx_frames.total() != frames_before {
+        let mut ear = Ear {
+            outbound: &mut self.outbound,
+            around: &self.around,
+        };
+        let around = &self.around;
+        let delivered = self
+            .inbound
+            .deliver(around.tun, &mut self.peer, around.stats, &mut ear);
+        if *self.peer.speech() != Speech::Unknown {
             self.prove();
         }
         delivered
@@ -208,7 +234,31 @@ impl<'a> Session<'a> {
 
     fn prove(&mut self) {
         if let Some(on_proven) = self.on_proven.take() {
-            on_proven();
+            on_proven(self.peer.speech());
+        }
+    }
+
+    /// Drops what waits, and says goodbye where it is understood.
+    fn begin_closing(&mut self) {
+        if self.closing_at.is_some() {
+            return;
+        }
+        self.closing_at = Some(Instant::now() + CLOSING_TIME);
+        self.outbound.clear();
+        if let Speech::Extended { .. } = self.peer.speech() {
+            let goodbye = Control::Close {
+                reason: CloseReason::SHUTDOWN,
+                text: "shutting down",
+            };
+            self.outbound
+                .push_message(FLAG_CONTROL, goodbye.encode(&mut [0; CONTROL_MAX_BYTES]));
+        }
+    }
+
+    fn finish_closing(&self) -> Result<(), Error> {
+        match self.closing_at {
+            Some(at) if self.outbound.is_idle() || Instant::now() >= at => Err(Error::Closed),
+            _ => Ok(()),
         }
     }
 
@@ -234,6 +284,70 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+/// Hears what the peer says to this end rather than to its network.
+struct Ear<'s, 'a> {
+    outbound: &'s mut Outbound,
+    around: &'s Surroundings<'a>,
+}
+
+impl Hear for Ear<'_, '_> {
+    fn learnt(&mut self, peer: &Peer) {
+        let around = self.around;
+        if let Err(cause) = around.tun.set_offloads(peer.agreed()) {
+            // The kernel took them when the TUN was opened; without them packets are only smaller.
+            let message = format!("the kernel refused the offloads {}: {cause}", peer.agreed());
+            around.notices.warn("offloads-refused", message);
+        }
+        let Speech::Extended { hello: theirs, .. } = peer.speech() else {
+            return;
+        };
+        let ours = peer.ours();
+        if theirs.mtu_bytes != ours.mtu_bytes {
+            let message = format!(
+                "the MTUs differ: {} bytes here, {} at the peer; give both ends the same (-m)",
+                ours.mtu_bytes, theirs.mtu_bytes
+            );
+            around.notices.warn("mtu-differs", message);
+        }
+        if theirs.shares_address_with(ours) {
+            let message = "both ends have the same inner address: give each its own (-a)";
+            around.notices.warn("same-address", message.into());
+        }
+    }
+
+    fn control(&mut self, message: Control<'_>, taken: Delivered) -> Result<(), Error> {
+        match message {
+            Control::Ping(ping) => {
+                let pong = Control::Pong(Pong {
+                    sequence: ping.sequence,
+                    ping_sent_ns: ping.sent_ns,
+                    delivered: taken,
+                    sent_ns: monotonic_ns(),
+                });
+                self.outbound
+                    .push_message(FLAG_CONTROL, pong.encode(&mut [0; CONTROL_MAX_BYTES]));
+                Ok(())
+            }
+            // Nothing was asked yet.
+            Control::Pong(_) => Ok(()),
+            Control::Close { text, .. } => Err(Error::PeerClosed {
+                said: Some(text.to_owned()),
+            }),
+            Control::Unknown { .. } => {
+                self.around.stats.unknown_controls.add(1);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC, nanoseconds.
+fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 impl Drop for Session<'_> {

@@ -6,8 +6,9 @@ use super::peer::Peer;
 use super::slots::{LARGE_BYTES, SMALL_BYTES, Slot, Slots};
 use crate::error::Error;
 use crate::stats::Stats;
-use crate::tun::{Tun, VNET_HEADER_BYTES};
+use crate::tun::Tun;
 use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
+use crate::wire::vnet::VNET_HEADER_BYTES;
 
 /// A batch is closed at this size, so that it is still in cache when the kernel copies it.
 pub const BATCH_BYTES: usize = 64 * 1024;
@@ -16,6 +17,9 @@ pub const BATCH_FRAMES: usize = 64;
 /// Memory of all waiting packets together; above it the TUN is not read and the kernel's own queue fills.
 pub const QUEUE_BYTES: usize = 1024 * 1024;
 
+/// Messages waiting for the stream; a peer that asks faster than it reads gets no more answers.
+pub const MESSAGES_MAX: usize = 16;
+
 /// Packets on their way to the peer.
 pub struct Outbound {
     slots: Slots,
@@ -23,6 +27,8 @@ pub struct Outbound {
     spare: Box<[u8]>,
     queue: VecDeque<Slot>,
     queue_bytes: usize,
+    /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
+    messages: VecDeque<Slot>,
     batch: Batch,
 }
 
@@ -55,6 +61,7 @@ impl Outbound {
             slots,
             queue: VecDeque::with_capacity(BATCH_FRAMES),
             queue_bytes: 0,
+            messages: VecDeque::with_capacity(MESSAGES_MAX),
             batch: Batch {
                 slots: Vec::with_capacity(BATCH_FRAMES),
                 vectors: Vec::with_capacity(BATCH_FRAMES),
@@ -67,6 +74,37 @@ impl Outbound {
     /// Whether the queue takes more from the TUN.
     pub fn has_room(&self) -> bool {
         self.queue_bytes < QUEUE_BYTES
+    }
+
+    /// Queues a message of at most [`SMALL_BYTES`] less the header, in front of all packets.
+    pub fn push_message(&mut self, flags: u32, payload: &[u8]) {
+        if self.messages.len() == MESSAGES_MAX {
+            return;
+        }
+        let mut bytes = self.slots.small();
+        bytes[HEADER_BYTES..HEADER_BYTES + payload.len()].copy_from_slice(payload);
+        self.messages.push_back(Slot {
+            bytes,
+            payload_at: HEADER_BYTES,
+            payload_bytes: payload.len(),
+            flags,
+            is_message: true,
+        });
+    }
+
+    /// Whether nothing waits and nothing is half sent.
+    pub fn is_idle(&self) -> bool {
+        self.messages.is_empty()
+            && self.queue.is_empty()
+            && self.batch.first == self.batch.vectors.len()
+    }
+
+    /// Drops every waiting packet; what is half sent stays.
+    pub fn clear(&mut self) {
+        for slot in self.queue.drain(..) {
+            self.slots.put_back(slot.bytes);
+        }
+        self.queue_bytes = 0;
     }
 
     /// Reads one turn's share of packets from the TUN into the queue.
@@ -120,6 +158,7 @@ impl Outbound {
             payload_at,
             payload_bytes,
             flags,
+            is_message: false,
         });
     }
 
@@ -142,10 +181,16 @@ impl Outbound {
             }
             let mut bytes = 0;
             while bytes < BATCH_BYTES && batch.slots.len() < BATCH_FRAMES {
-                let Some(mut slot) = self.queue.pop_front() else {
-                    break;
+                let mut slot = match self.messages.pop_front() {
+                    Some(message) => message,
+                    None => match self.queue.pop_front() {
+                        Some(packet) => {
+                            self.queue_bytes -= packet.capacity_bytes();
+                            packet
+                        }
+                        None => break,
+                    },
                 };
-                self.queue_bytes -= slot.capacity_bytes();
                 slot.seal();
                 let frame = slot.frame();
                 bytes += frame.len();
@@ -187,6 +232,9 @@ impl Outbound {
 /// Counts a frame that has left, as the packets it stands for.
 fn count(slot: &Slot, stats: &Stats) {
     stats.tx_frames.add(1);
+    if slot.is_message {
+        return;
+    }
     let (packets, bytes) = super::packets_in(
         &slot.bytes[slot.payload_at..slot.payload_at + slot.payload_bytes],
         slot.flags,

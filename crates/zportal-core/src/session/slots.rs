@@ -19,6 +19,8 @@ pub struct Slot {
     pub payload_bytes: usize,
     /// The frame's flags.
     pub flags: u32,
+    /// Whether it is for the peer's ZPortal, and so no packet to count.
+    pub is_message: bool,
 }
 
 impl Slot {

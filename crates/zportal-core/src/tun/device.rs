@@ -7,15 +7,14 @@ use rustix::io::Errno;
 
 use super::{TunOptions, configure};
 use crate::error::Error;
-
-/// Size of `struct virtio_net_hdr` without mergeable buffers (`linux/virtio_net.h`).
-pub const VNET_HEADER_BYTES: usize = 10;
+use crate::wire::features::Features;
 
 /// An open TUN device. Dropping it removes the device.
 pub struct Tun {
     descriptor: OwnedFd,
     name: String,
     mtu_bytes: u16,
+    offloads: Features,
 }
 
 /// Why one packet did not enter the kernel.
@@ -40,8 +39,10 @@ impl Tun {
         })?;
         // SAFETY: the device gives its descriptor away and is gone.
         let descriptor = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
-        let tun = Tun::from_descriptor(descriptor, name, options.mtu_bytes)?;
-        tun.prepare().map_err(|cause| tun.failed("prepare it", cause))?;
+        let mut tun = Tun::from_descriptor(descriptor, name, options.mtu_bytes)?;
+        if let Err(cause) = tun.prepare() {
+            return Err(tun.failed("prepare it", cause));
+        }
         configure::configure(&tun.name, options.mtu_bytes, &options.addresses).await?;
         Ok(tun)
     }
@@ -57,6 +58,7 @@ impl Tun {
             descriptor,
             name,
             mtu_bytes,
+            offloads: Features::NONE,
         };
         let non_blocking = || {
             let flags = rustix::fs::fcntl_getfl(&tun)?;
@@ -112,21 +114,61 @@ impl Tun {
         Ok(discarded)
     }
 
-    /// Says which super-packets and partial checksums this end may be handed from now on:
-    /// `TUN_F_*` bits of `linux/if_tun.h`; 0 makes the kernel cut and sum every packet itself.
-    pub fn set_offload(&self, tun_f_bits: u32) -> io::Result<()> {
+    /// The super-packets that this kernel gives and takes here; nothing in a descriptor that is
+    /// no TUN.
+    pub fn offloads(&self) -> Features {
+        self.offloads
+    }
+
+    /// Lets the kernel hand over such super-packets and partial checksums from now on; without
+    /// any, it cuts and sums every packet itself. Those in its queue are as they were before.
+    pub fn set_offloads(&self, offloads: Features) -> io::Result<()> {
+        if self.offloads == Features::NONE {
+            return Ok(());
+        }
+        self.offload_ioctl(offloads)
+    }
+
+    /// `TUNSETOFFLOAD` with the `TUN_F_*` bits of `linux/if_tun.h`.
+    fn offload_ioctl(&self, offloads: Features) -> io::Result<()> {
+        let bits = [
+            (Features::VNET, libc::TUN_F_CSUM),
+            (Features::TSO4, libc::TUN_F_TSO4),
+            (Features::TSO6, libc::TUN_F_TSO6),
+            (Features::TSO_ECN, libc::TUN_F_TSO_ECN),
+            (Features::USO4, libc::TUN_F_USO4),
+            (Features::USO6, libc::TUN_F_USO6),
+        ];
+        let wanted = bits
+            .iter()
+            .filter(|(feature, _)| offloads.contains(*feature));
+        let bits = wanted.fold(0, |bits, (_, bit)| bits | bit);
         // SAFETY: TUNSETOFFLOAD takes its bits by value; no memory is handed over.
         let result = unsafe {
             libc::ioctl(
                 self.descriptor.as_raw_fd(),
                 libc::TUNSETOFFLOAD,
-                libc::c_ulong::from(tun_f_bits),
+                libc::c_ulong::from(bits),
             )
         };
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(())
+    }
+
+    /// The most that TUNSETOFFLOAD takes here: the kernel learnt USO in 6.2.
+    fn probe_offloads(&self) -> Features {
+        let segmentation = Features::VNET | Features::TSO4 | Features::TSO6 | Features::TSO_ECN;
+        let attempts = [
+            segmentation | Features::USO4 | Features::USO6,
+            segmentation,
+            Features::VNET,
+        ];
+        let taken = attempts
+            .into_iter()
+            .find(|offloads| self.offload_ioctl(*offloads).is_ok());
+        taken.unwrap_or(Features::NONE)
     }
 
     fn failed(&self, what: &'static str, cause: io::Error) -> Error {
@@ -144,7 +186,7 @@ impl Tun {
     }
 
     /// virtio_net_hdr in little-endian on every machine (as the wire has it), nothing offloaded yet.
-    fn prepare(&self) -> io::Result<()> {
+    fn prepare(&mut self) -> io::Result<()> {
         let little_endian: libc::c_int = 1;
         // SAFETY: TUNSETVNETLE reads one int, which lives until the call returns.
         let result = unsafe {
@@ -157,7 +199,8 @@ impl Tun {
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
-        self.set_offload(0)
+        self.offloads = self.probe_offloads();
+        self.set_offloads(Features::NONE)
     }
 }
 

@@ -7,7 +7,7 @@ mod configure;
 mod device;
 
 pub use configure::InterfaceAddress;
-pub use device::{Refusal, Tun, VNET_HEADER_BYTES};
+pub use device::{Refusal, Tun};
 
 /// What the device shall look like.
 #[derive(Debug, Clone)]

@@ -1,19 +1,25 @@
 //! The body of a tunnel's thread, on a tokio-uring runtime of its own.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use rustix::rand::GetRandomFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::{Opened, Options, PeerInfo, Reply, Role, Shared};
 use crate::error::Error;
 use crate::link::{self, Listener, Stream};
+use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
 use crate::tun::Tun;
+use crate::wire::features::Features;
+use crate::wire::header::MAX_PAYLOAD_BYTES;
+use crate::wire::hello::{Hello, VERSION, digest};
 
 /// Submission entries of the runtime's own ring, which serves the dial only.
 const RUNTIME_ENTRIES: u32 = 16;
@@ -88,6 +94,7 @@ struct TunnelThread<'a> {
     listener: Option<Listener>,
     tun: Tun,
     wake_events: AsyncFd<RawFd>,
+    hello: Hello,
 }
 
 impl<'a> TunnelThread<'a> {
@@ -108,8 +115,9 @@ impl<'a> TunnelThread<'a> {
             options,
             ring,
             listener,
-            tun,
             wake_events: watch(&shared.wake)?,
+            hello: hello(options, &tun)?,
+            tun,
         })
     }
 
@@ -158,19 +166,25 @@ impl<'a> TunnelThread<'a> {
     /// there is to do meanwhile.
     fn carry(&mut self, stream: Stream, wanted_at: Instant) -> Error {
         let shared = self.shared;
-        let peer = PeerInfo {
-            address: stream.peer.clone(),
-            established_ms: u64::try_from(wanted_at.elapsed().as_millis()).unwrap_or(u64::MAX),
-        };
+        let established_ms = u64::try_from(wanted_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let address = stream.peer.clone();
+        if let Err(cause) = self.tun.set_offloads(Features::NONE) {
+            let message = format!("the kernel refused to end its offloads: {cause}");
+            shared.notices.warn("offloads-refused", message);
+        }
         match self.tun.discard_queued(&mut [0; DISCARD_BYTES]) {
             Ok(stale) => shared.stats.drops_down.add(stale),
             Err(gone) => return gone,
         }
-        let on_proven = Box::new(move || {
+        let on_proven = Box::new(move |speech: &Speech| {
             shared.stats.peers_accepted.add(1);
             let wanted = shared.desk().take_wanted();
             if let Some(reply) = wanted {
-                reply(Ok(peer));
+                reply(Ok(PeerInfo {
+                    address,
+                    established_ms,
+                    speech: speech.to_string(),
+                }));
             }
         });
         let around = Surroundings {
@@ -180,7 +194,7 @@ impl<'a> TunnelThread<'a> {
             stats: &shared.stats,
             notices: &shared.notices,
         };
-        Session::new(&mut self.ring, around, stream, on_proven).run()
+        Session::new(&mut self.ring, around, stream, self.hello, on_proven).run()
     }
 
     /// Does `work` while no peer is connected; the TUN is emptied meanwhile, and a close is heard.
@@ -230,6 +244,37 @@ impl<'a> TunnelThread<'a> {
             }
         }
     }
+}
+
+/// What this end says of itself, for the life of the tunnel.
+fn hello(options: &Options, tun: &Tun) -> Result<Hello, Error> {
+    let mut session_id = [0; 16];
+    rustix::rand::getrandom(&mut session_id, GetRandomFlags::empty())
+        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
+    let offloads = if options.offload {
+        tun.offloads()
+    } else {
+        Features::NONE
+    };
+    let addresses = options.tun.addresses.iter().map(|address| address.address);
+    let mut hello = Hello {
+        version: VERSION,
+        features: offloads | Features::PING,
+        max_payload_bytes: MAX_PAYLOAD_BYTES as u32,
+        mtu_bytes: tun.mtu_bytes(),
+        session_id,
+        inner_ipv4: None,
+        inner_ipv6_digest: None,
+    };
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) => hello.inner_ipv4 = hello.inner_ipv4.or(Some(address)),
+            IpAddr::V6(address) => {
+                hello.inner_ipv6_digest = hello.inner_ipv6_digest.or_else(|| digest(address));
+            }
+        }
+    }
+    Ok(hello)
 }
 
 fn watch(descriptor: &impl AsFd) -> Result<AsyncFd<RawFd>, Error> {

@@ -109,7 +109,7 @@ impl Decoder {
     /// [`Error::PeerClosed`], and no frame was cut.
     pub fn cut(&self, rest: &[u8]) -> Error {
         if rest.is_empty() {
-            return Error::PeerClosed;
+            return Error::PeerClosed { said: None };
         }
         Error::FrameCut {
             got: rest.len(),

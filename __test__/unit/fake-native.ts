@@ -1,0 +1,136 @@
+/** An addon without a kernel: tests decide when a peer comes, why it leaves and what fails. */
+
+import type {
+  NativeAddon,
+  NativeFailure,
+  NativeNotice,
+  NativeOptions,
+  NativePeer,
+  NativeStats,
+  NativeTunnel,
+  Outcome,
+} from '../../src/native.js'
+
+export const PEER: NativePeer = { address: '192.0.2.9:4711', dialMs: 3 }
+
+export const NO_STATS: NativeStats = {
+  txPackets: 0,
+  rxPackets: 0,
+  txBytes: 0,
+  rxBytes: 0,
+  txFrames: 0,
+  rxFrames: 0,
+  streamTxBytes: 0,
+  streamRxBytes: 0,
+  dropsDown: 0,
+  dropsOversize: 0,
+  dropsTun: 0,
+  dropsHeader: 0,
+  peersAccepted: 0,
+  peersRefused: 0,
+  unknownControls: 0,
+}
+
+export function failure(code: string): NativeFailure {
+  return { code, message: `${code} happened` }
+}
+
+/** Behaves as the core does: one establish at a time, and everything pending ends with ZP_CLOSED at the close. */
+export class FakeTunnel implements NativeTunnel {
+  readonly name = 'zt7'
+  readonly local: string | null
+  closes = 0
+  establishes = 0
+  closeError: Error | undefined
+  #establishing: PromiseWithResolvers<Outcome<NativePeer>> | undefined
+  #session: PromiseWithResolvers<NativeFailure> | undefined
+
+  constructor(local: string | null) {
+    this.local = local
+  }
+
+  establish(): Promise<Outcome<NativePeer>> {
+    this.establishes += 1
+    this.#establishing = withResolvers()
+    return this.#establishing.promise
+  }
+
+  ended(): Promise<NativeFailure> {
+    this.#session ??= withResolvers()
+    return this.#session.promise
+  }
+
+  stats(): NativeStats {
+    return { ...NO_STATS, peersAccepted: this.establishes }
+  }
+
+  close(): Promise<void> {
+    this.closes += 1
+    this.#establishing?.resolve({ failure: failure('ZP_CLOSED') })
+    this.#session?.resolve(failure('ZP_CLOSED'))
+    return this.closeError === undefined ? Promise.resolve() : Promise.reject(this.closeError)
+  }
+
+  /** Lets a peer come. */
+  async peerComes(peer = PEER): Promise<void> {
+    this.#session = undefined
+    this.#establishing?.resolve({ value: peer })
+    await turn()
+  }
+
+  /** Lets looking for a peer fail. */
+  async peerFails(code: string): Promise<void> {
+    this.#establishing?.resolve({ failure: failure(code) })
+    await turn()
+  }
+
+  /** Breaks the addon itself. */
+  async breaks(error: Error): Promise<void> {
+    this.#establishing?.reject(error)
+    await turn()
+  }
+
+  /** Lets the session end. */
+  async peerLeaves(code = 'ZP_PEER_CLOSED'): Promise<void> {
+    this.#session?.resolve(failure(code))
+    await turn()
+  }
+}
+
+/** The addon, and what a test wants to know of it. */
+export class FakeAddon implements NativeAddon {
+  opened: NativeOptions[] = []
+  tunnel = new FakeTunnel('192.0.2.1:7000')
+  notify: (notice: NativeNotice) => void = () => undefined
+  /** What `open` does instead of succeeding. */
+  onOpen: (() => Promise<Outcome<NativeTunnel>>) | undefined
+
+  readonly NativeTunnel = {
+    open: (options: NativeOptions, onNotice: (notice: NativeNotice) => void): Promise<Outcome<NativeTunnel>> => {
+      this.opened.push(options)
+      this.notify = onNotice
+      return this.onOpen?.() ?? Promise.resolve({ value: this.tunnel })
+    },
+  }
+
+  codes(): string[] {
+    return []
+  }
+}
+
+/** One turn of the event loop: everything that was ready has run. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+interface PromiseWithResolvers<T> {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (error: Error) => void
+}
+
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  const resolvers: Partial<PromiseWithResolvers<T>> = {}
+  const promise = new Promise<T>((resolve, reject) => Object.assign(resolvers, { resolve, reject }))
+  return Object.assign(resolvers, { promise }) as PromiseWithResolvers<T>
+}

@@ -1,0 +1,194 @@
+//! A session between two descriptors of the test's own: a SOCK_SEQPACKET pair in the TUN's place,
+//! a Unix stream pair in the link's. No root, no network.
+
+#![allow(dead_code, reason = "each test binary uses its part of this")]
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
+use zportal_core::error::Error;
+use zportal_core::link::{Stream, Transport};
+use zportal_core::notices::Notices;
+use zportal_core::session::ring::Ring;
+use zportal_core::session::{Session, Surroundings};
+use zportal_core::stats::Stats;
+use zportal_core::tun::Tun;
+use zportal_core::wake::Wake;
+use zportal_core::wire::features::Features;
+use zportal_core::wire::header::{MAX_PAYLOAD_BYTES, encode};
+use zportal_core::wire::hello::{HELLO_BYTES, Hello, VERSION};
+use zportal_core::wire::vnet::VNET_HEADER_BYTES;
+
+/// Nothing here takes long; whoever waits longer has found a defect.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const MTU_BYTES: u16 = 1400;
+
+/// A running session and the far ends of its two descriptors.
+pub struct Bench {
+    /// Where the kernel would be: packets with a virtio_net_hdr.
+    pub kernel: OwnedFd,
+    /// Where the peer is: frames.
+    pub peer: UnixStream,
+    pub stats: Arc<Stats>,
+    pub wake: Arc<Wake>,
+    pub notices: Receiver<String>,
+    /// How the peer was said to speak.
+    pub proven: Receiver<String>,
+    thread: JoinHandle<Error>,
+}
+
+pub fn hello(features: Features) -> Hello {
+    Hello {
+        version: VERSION,
+        features,
+        max_payload_bytes: MAX_PAYLOAD_BYTES as u32,
+        mtu_bytes: MTU_BYTES,
+        session_id: [7; 16],
+        inner_ipv4: None,
+        inner_ipv6_digest: None,
+    }
+}
+
+impl Bench {
+    pub fn start(features: Features, early: &[u8]) -> Bench {
+        let flags = SocketFlags::CLOEXEC;
+        let (kernel, tun) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        let (peer, link) = UnixStream::pair().unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        peer.set_write_timeout(Some(PATIENCE)).unwrap();
+        rustix::net::sockopt::set_socket_timeout(
+            &kernel,
+            rustix::net::sockopt::Timeout::Recv,
+            Some(PATIENCE),
+        )
+        .unwrap();
+        let stats = Arc::new(Stats::default());
+        let wake = Arc::new(Wake::new().unwrap());
+        let (told, notices) = channel();
+        let (prove, proven): (Sender<String>, _) = channel();
+        let (for_stats, for_wake, early) = (Arc::clone(&stats), Arc::clone(&wake), early.to_vec());
+        let thread = std::thread::spawn(move || {
+            let tun = Tun::from_descriptor(tun, "test0".into(), MTU_BYTES).unwrap();
+            let mut ring = Ring::new().unwrap();
+            let told = std::sync::Mutex::new(told);
+            let notices = Notices::new(Box::new(move |notice| {
+                let _ = told.lock().unwrap().send(notice.code.into());
+            }));
+            let stream = Stream {
+                socket: link.into(),
+                early,
+                peer: "test".into(),
+                transport: Transport::Unix,
+            };
+            let around = Surroundings {
+                tun: &tun,
+                listener: None,
+                wake: &for_wake,
+                stats: &for_stats,
+                notices: &notices,
+            };
+            let on_proven = Box::new(move |speech: &zportal_core::session::peer::Speech| {
+                let _ = prove.send(speech.to_string());
+            });
+            Session::new(&mut ring, around, stream, hello(features), on_proven).run()
+        });
+        Bench {
+            kernel,
+            peer,
+            stats,
+            wake,
+            notices,
+            proven,
+            thread,
+        }
+    }
+
+    /// The HELLO that the session sends before anything else.
+    pub fn read_hello(&mut self) -> Hello {
+        let (flags, payload) = self.read_frame();
+        assert_eq!((flags, payload.len()), (0, HELLO_BYTES));
+        Hello::parse(&payload)
+            .unwrap()
+            .expect("the first frame is a HELLO")
+    }
+
+    pub fn read_frame(&mut self) -> (u32, Vec<u8>) {
+        let mut header = [0; 16];
+        self.peer.read_exact(&mut header).unwrap();
+        let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+        let mut payload = vec![0; word(8) as usize];
+        self.peer.read_exact(&mut payload).unwrap();
+        assert_eq!(encode(word(4), &payload), header);
+        (word(4), payload)
+    }
+
+    pub fn write_frame(&mut self, flags: u32, payload: &[u8]) {
+        self.peer.write_all(&frame(flags, payload)).unwrap();
+    }
+
+    /// Lets the kernel's side hand a packet over; its virtio_net_hdr is all zeros.
+    pub fn send_packet(&self, packet: &[u8]) {
+        self.send_raw(&[&[0; VNET_HEADER_BYTES], packet].concat());
+    }
+
+    pub fn send_raw(&self, packet: &[u8]) {
+        rustix::net::send(&self.kernel, packet, SendFlags::empty()).unwrap();
+    }
+
+    /// What the session wrote to the TUN: virtio_net_hdr, packet.
+    pub fn receive_raw(&self) -> Vec<u8> {
+        let mut packet = vec![0; MAX_PAYLOAD_BYTES];
+        let (bytes, _) =
+            rustix::net::recv(&self.kernel, &mut packet[..], RecvFlags::empty()).unwrap();
+        packet.truncate(bytes);
+        packet
+    }
+
+    pub fn receive_packet(&self) -> Vec<u8> {
+        let packet = self.receive_raw();
+        assert_eq!(packet[..VNET_HEADER_BYTES], [0; VNET_HEADER_BYTES]);
+        packet[VNET_HEADER_BYTES..].to_vec()
+    }
+
+    /// Why the session ended, once it has.
+    pub fn end(self) -> Error {
+        self.thread.join().unwrap()
+    }
+
+    /// The same, with everything that lay unread for the TUN.
+    pub fn end_and_rest(self) -> (Error, Vec<Vec<u8>>) {
+        let end = self.thread.join().unwrap();
+        let mut rest = Vec::new();
+        loop {
+            let mut packet = vec![0; MAX_PAYLOAD_BYTES];
+            match rustix::net::recv(&self.kernel, &mut packet[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) | Err(_) => return (end, rest),
+                Ok((bytes, _)) => {
+                    packet.truncate(bytes);
+                    rest.push(packet);
+                }
+            }
+        }
+    }
+}
+
+pub fn frame(flags: u32, payload: &[u8]) -> Vec<u8> {
+    [&encode(flags, payload)[..], payload].concat()
+}
+
+/// An IPv4 packet, as far as anybody here looks.
+pub fn packet(bytes: usize, seed: u8) -> Vec<u8> {
+    let mut packet: Vec<u8> = (0..bytes)
+        .map(|at| (at as u8).wrapping_mul(31) ^ seed)
+        .collect();
+    packet[0] = 0x45;
+    packet
+}

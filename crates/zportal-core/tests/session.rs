@@ -1,0 +1,309 @@
+//! Both directions of a session: what crosses it, what it refuses, how it ends.
+
+mod common;
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use common::{Bench, MTU_BYTES, frame, hello, packet};
+use zportal_core::error::Error;
+use zportal_core::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Ping};
+use zportal_core::wire::features::Features;
+use zportal_core::wire::header::{FLAG_CONTROL, FLAG_VNET};
+use zportal_core::wire::vnet::VNET_HEADER_BYTES;
+
+const EVERYTHING: Features = Features(
+    Features::VNET.0
+        | Features::TSO4.0
+        | Features::TSO6.0
+        | Features::USO4.0
+        | Features::USO6.0
+        | Features::TSO_ECN.0
+        | Features::PING.0,
+);
+
+#[test]
+fn packets_cross_both_ways_to_an_original() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    assert_eq!(bench.read_hello(), hello(EVERYTHING));
+    for size in [20, 100, 1399, 1400] {
+        let packet = packet(size, size as u8);
+        bench.write_frame(0, &packet);
+        assert_eq!(bench.receive_packet(), packet);
+        bench.send_packet(&packet);
+        assert_eq!(bench.read_frame(), (0, packet));
+    }
+    assert_eq!(bench.proven.recv().unwrap(), "original");
+    let stats = std::sync::Arc::clone(&bench.stats);
+    bench.peer.shutdown(Shutdown::Both).unwrap();
+    assert!(matches!(bench.end(), Error::PeerClosed { said: None }));
+    // A send is counted after the peer may have read it: only the end settles the totals.
+    assert_eq!(stats.tx_packets.total(), 4);
+    assert_eq!(stats.rx_packets.total(), 4);
+    assert_eq!(stats.rx_bytes.total(), 20 + 100 + 1399 + 1400);
+}
+
+#[test]
+fn what_came_with_the_link_is_delivered_before_what_follows() {
+    let (first, second) = (packet(60, 1), packet(61, 2));
+    let mut stream = frame(0, &first);
+    stream.extend(frame(0, &second));
+    for cut in 0..=stream.len() {
+        let (early, rest) = stream.split_at(cut);
+        let mut bench = Bench::start(Features::NONE, early);
+        bench.peer.write_all(rest).unwrap();
+        assert_eq!(bench.receive_packet(), first, "cut at {cut}");
+        assert_eq!(bench.receive_packet(), second, "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_order_of_packets_is_kept_in_both_directions_at_once() {
+    const PACKETS: u32 = 20_000;
+    let mut bench = Bench::start(Features::NONE, &[]);
+    bench.read_hello();
+    let numbered = |number: u32| {
+        let mut packet = packet(20 + (number as usize * 37) % 1200, 3);
+        packet[4..8].copy_from_slice(&number.to_be_bytes());
+        packet
+    };
+    std::thread::scope(|scope| {
+        let kernel = bench.kernel.try_clone().unwrap();
+        let mut peer = bench.peer.try_clone().unwrap();
+        scope.spawn(move || {
+            for number in 0..PACKETS {
+                let packet = [&[0; VNET_HEADER_BYTES], &numbered(number)[..]].concat();
+                rustix::net::send(&kernel, &packet, rustix::net::SendFlags::empty()).unwrap();
+            }
+        });
+        // A TUN takes every packet; a packet socket only so many before they are read.
+        let (write, read) = std::sync::mpsc::sync_channel(64);
+        scope.spawn(move || {
+            for number in 0..PACKETS {
+                write.send(()).unwrap();
+                peer.write_all(&frame(0, &numbered(number))).unwrap();
+            }
+        });
+        let kernel = bench.kernel.try_clone().unwrap();
+        let reader = scope.spawn(move || {
+            let mut buffer = [0; 2048];
+            for number in 0..PACKETS {
+                let (bytes, _) =
+                    rustix::net::recv(&kernel, &mut buffer[..], rustix::net::RecvFlags::empty())
+                        .unwrap();
+                assert!(
+                    buffer[VNET_HEADER_BYTES..bytes] == numbered(number),
+                    "packet {number} is another"
+                );
+                read.recv().unwrap();
+            }
+        });
+        for number in 0..PACKETS {
+            assert!(
+                bench.read_frame() == (0, numbered(number)),
+                "frame {number} is another"
+            );
+        }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn a_peer_that_reads_nothing_does_not_stop_what_it_sends() {
+    let mut bench = Bench::start(Features::NONE, &[]);
+    let one = packet(1400, 9);
+    // Until nothing more fits anywhere between here and the peer, who reads nothing.
+    let raw = [&[0; VNET_HEADER_BYTES], &one[..]].concat();
+    let full = || rustix::net::send(&bench.kernel, &raw, rustix::net::SendFlags::DONTWAIT).is_err();
+    let mut stuck = 0;
+    while stuck < 50 {
+        stuck = if full() { stuck + 1 } else { 0 };
+        std::thread::yield_now();
+    }
+    for seed in 0..100 {
+        let packet = packet(500, seed);
+        bench.write_frame(0, &packet);
+        assert_eq!(bench.receive_packet(), packet);
+    }
+}
+
+#[test]
+fn a_stream_that_is_no_peer_ends_with_its_code_and_puts_nothing_on_the_tun() {
+    let good = frame(0, &packet(40, 1));
+    let mut magic = good.clone();
+    magic[0] ^= 1;
+    let mut flags = good.clone();
+    flags[7] = 4;
+    let mut empty = good.clone();
+    empty[8..12].fill(0);
+    let too_large = frame(0, &packet(usize::from(MTU_BYTES) + 1, 1));
+    let mut damaged = good.clone();
+    damaged[20] ^= 0x40;
+    let cases: [(&str, &[u8]); 7] = [
+        ("ZP_FRAME_MAGIC", &magic),
+        ("ZP_FRAME_FLAGS", &flags),
+        ("ZP_FRAME_SIZE", &empty),
+        ("ZP_FRAME_SIZE", &too_large),
+        ("ZP_FRAME_CRC", &damaged),
+        ("ZP_FRAME_CUT", &good[..good.len() - 1]),
+        ("ZP_PEER_CLOSED", b""),
+    ];
+    for (code, bytes) in cases {
+        let mut bench = Bench::start(Features::NONE, &[]);
+        bench.peer.write_all(bytes).unwrap();
+        bench.peer.shutdown(Shutdown::Write).unwrap();
+        let (end, rest) = bench.end_and_rest();
+        assert_eq!(end.code(), code);
+        assert_eq!(rest, Vec::<Vec<u8>>::new(), "{code}");
+    }
+}
+
+#[test]
+fn every_cut_inside_a_frame_leaves_the_frames_before_it_and_no_half() {
+    let (first, second) = (packet(33, 1), packet(47, 2));
+    let mut stream = frame(0, &first);
+    let boundary = stream.len();
+    stream.extend(frame(0, &second));
+    for cut in boundary + 1..stream.len() {
+        let mut bench = Bench::start(Features::NONE, &[]);
+        bench.peer.write_all(&stream[..cut]).unwrap();
+        bench.peer.shutdown(Shutdown::Write).unwrap();
+        let (end, rest) = bench.end_and_rest();
+        assert_eq!(end.code(), "ZP_FRAME_CUT", "cut at {cut}");
+        assert_eq!(rest.len(), 1, "cut at {cut}");
+        assert_eq!(rest[0][VNET_HEADER_BYTES..], first[..]);
+    }
+}
+
+#[test]
+fn two_zportals_agree_on_what_both_can() {
+    let theirs = Features::VNET | Features::TSO4 | Features(1 << 30);
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &hello(theirs).encode());
+    assert_eq!(bench.proven.recv().unwrap(), "v1 VNET+TSO4");
+    // A partial checksum: the header goes with the packet, unchanged.
+    let mut udp = packet(100, 5);
+    udp[9] = 17;
+    let vnet = [1, 0, 0, 0, 0, 0, 20, 0, 6, 0];
+    let raw = [&vnet[..], &udp].concat();
+    bench.send_raw(&raw);
+    assert_eq!(bench.read_frame(), (FLAG_VNET, raw));
+    // A packet with nothing to say in its header goes without one.
+    bench.send_packet(&udp);
+    assert_eq!(bench.read_frame(), (0, udp));
+}
+
+#[test]
+fn a_hostile_header_is_dropped_and_counted_and_the_session_lives() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &hello(EVERYTHING).encode());
+    // A checksum beyond the packet's end; an unknown kind of super-packet; nothing but a header.
+    let beyond = [&[1, 0, 0, 0, 0, 0, 0xff, 0xff, 16, 0][..], &packet(60, 1)].concat();
+    let unknown = [&[1, 77, 40, 0, 100, 0, 20, 0, 16, 0][..], &packet(60, 1)].concat();
+    for payload in [&beyond[..], &unknown[..], &[0; VNET_HEADER_BYTES][..]] {
+        bench.write_frame(FLAG_VNET, payload);
+    }
+    let after = packet(60, 2);
+    bench.write_frame(0, &after);
+    assert_eq!(bench.receive_packet(), after);
+    assert_eq!(bench.stats.drops_header.total(), 3);
+}
+
+#[test]
+fn vnet_and_control_frames_are_refused_from_whoever_did_not_announce_them() {
+    for flags in [FLAG_VNET, FLAG_CONTROL] {
+        let mut bench = Bench::start(EVERYTHING, &[]);
+        bench.write_frame(0, &packet(40, 1));
+        bench.write_frame(flags, &packet(40, 1));
+        assert_eq!(bench.end().code(), "ZP_FRAME_FLAGS");
+    }
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.write_frame(0, &hello(Features::PING).encode());
+    bench.write_frame(FLAG_VNET, &packet(40, 1));
+    assert_eq!(bench.end().code(), "ZP_FRAME_FLAGS");
+}
+
+#[test]
+fn a_ping_is_answered_with_what_was_delivered_and_the_unknown_is_counted() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.write_frame(0, &packet(40, 1));
+    bench.write_frame(FLAG_CONTROL, &[200, 1, 2, 3]);
+    let ping = Control::Ping(Ping {
+        sequence: 5,
+        sent_ns: 77,
+        delivered: Delivered::default(),
+    });
+    bench.write_frame(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
+    let (flags, payload) = bench.read_frame();
+    assert_eq!(flags, FLAG_CONTROL);
+    let Ok(Control::Pong(pong)) = Control::parse(&payload) else {
+        panic!("{payload:?} is no PONG");
+    };
+    assert_eq!((pong.sequence, pong.ping_sent_ns), (5, 77));
+    assert_eq!((pong.delivered.frames, pong.delivered.bytes), (1, 40));
+    assert_eq!(bench.stats.unknown_controls.total(), 1);
+}
+
+#[test]
+fn a_closing_end_says_so_and_the_other_names_the_reason() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.proven.recv().unwrap();
+    bench.wake.request_close();
+    let (flags, payload) = bench.read_frame();
+    assert_eq!(flags, FLAG_CONTROL);
+    assert!(matches!(
+        Control::parse(&payload),
+        Ok(Control::Close {
+            reason: CloseReason::SHUTDOWN,
+            ..
+        })
+    ));
+    assert_eq!(bench.end().code(), "ZP_CLOSED");
+
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.write_frame(FLAG_CONTROL, &payload);
+    let end = bench.end();
+    assert_eq!(end.code(), "ZP_PEER_CLOSED");
+    assert_eq!(
+        end.to_string(),
+        "the peer closed the connection: shutting down"
+    );
+}
+
+#[test]
+fn the_commonest_mistakes_are_told() {
+    let mut theirs = hello(Features::NONE);
+    theirs.mtu_bytes = 1500;
+    let mut bench = Bench::start(Features::NONE, &[]);
+    bench.write_frame(0, &theirs.encode());
+    assert_eq!(
+        bench.notices.recv_timeout(common::PATIENCE).unwrap(),
+        "mtu-differs"
+    );
+}
+
+#[test]
+fn a_malformed_hello_ends_the_link_with_its_code() {
+    let mut bytes = hello(EVERYTHING).encode();
+    bytes[28] = 0;
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.write_frame(0, &bytes);
+    assert_eq!(bench.end().code(), "ZP_MESSAGE");
+}
+
+#[test]
+fn a_packet_above_the_peers_limit_is_dropped_and_counted() {
+    let mut bench = Bench::start(Features::NONE, &[]);
+    bench.read_hello();
+    bench.send_packet(&packet(1401, 1));
+    bench.send_packet(&packet(1400, 2));
+    assert_eq!(bench.read_frame(), (0, packet(1400, 2)));
+    assert_eq!(bench.stats.drops_oversize.total(), 1);
+}
