@@ -46,7 +46,7 @@ export interface NativeNotice {
 
 /** Totals since the tunnel opened. `tx` goes from the device to the peer, `rx` from the peer to the device. */
 export interface NativeStats {
-  /** Packets inside the tunnel. A super-packet counts as one. */
+  /** Packets inside the tunnel. A super-packet counts as the packets that it stands for. */
   txPackets: number
   rxPackets: number
   /** Bytes of those packets. */

@@ -210,9 +210,11 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
     const why = `because ${formatInnerAddress(ipv6)} is IPv6`
     refuse('mtu', `must be at least ${MTU_MIN_IPV6_BYTES} ${why}, got ${describe(sound.mtu)}`)
   }
-  sound.addresses?.forEach(({ address }, index, all) => {
-    const first = all.findIndex((other) => other.address === address)
-    if (first < index) refuse(`addresses[${index}]`, `must not repeat addresses[${first}], got ${address} again`)
+  sound.addresses?.forEach((inner, index, all) => {
+    const first = all.find(({ address }) => address === inner.address)
+    if (first === undefined || first === inner) return
+    const got = describe(formatInnerAddress(inner))
+    refuse(`addresses[${index}]`, `must not repeat ${formatInnerAddress(first)}, got ${got}`)
   })
 
   const { proxies: hops = [], connect: target } = sound

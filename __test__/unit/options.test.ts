@@ -148,7 +148,7 @@ describe('addresses inside the tunnel', () => {
 
   test('the same address twice is refused, however it is spelled', () => {
     expect(refusalsOf({ addresses: ['fd00::1/64', '10.0.0.1/24', 'fd00:0:0::1/128'] })).toEqual([
-      'addresses[2] must not repeat addresses[0], got fd00::1 again',
+      'addresses[2] must not repeat fd00::1/64, got "fd00::1/128" (string)',
     ])
   })
 

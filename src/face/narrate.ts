@@ -52,6 +52,8 @@ function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): v
       say(wasAsked ? 'info' : 'error', 'closed', {
         name,
         reason: reason.code,
+        // Our own stop signal gives the name of the system's as its cause.
+        by: typeof reason.cause === 'string' && wasAsked ? reason.cause : undefined,
         tx_packets: stats.txPackets,
         tx_bytes: stats.txBytes,
         rx_packets: stats.rxPackets,
