@@ -16,7 +16,7 @@ import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { ApiProgram, type Options } from '../harness/api.js'
 import { until } from '../harness/deadline.js'
 import { endToEnd } from '../harness/end-to-end.js'
-import { descriptors } from '../harness/listening.js'
+import { descriptors } from '../harness/proc.js'
 import { ping } from '../harness/ping.js'
 import { OUTER, type Pair, PORT, twoHosts } from '../harness/topology.js'
 import { transfer } from '../harness/transfer.js'
@@ -164,7 +164,10 @@ endToEnd('the Node API', (lab) => {
     const before = { threads: threads(), descriptors: descriptors(serving.child.pid).length }
     for (let repeat = 0; repeat < 5; repeat += 1) await round()
     await until('as many threads as before', 2000, () => threads() <= before.threads)
-    await until('as many descriptors', 2000, () => descriptors(serving.child.pid).length <= before.descriptors)
+    await until('as many descriptors as before', 2000, async () => {
+      await serving.order('forget')
+      return descriptors(serving.child.pid).length <= before.descriptors
+    })
   })
 
   test('options that are refused say what was got', async () => {

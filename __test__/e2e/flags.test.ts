@@ -41,7 +41,7 @@ const WRONG: Record<string, { args: string[]; quotes: string[] }> = {
   'an IPv6 prefix too long': { args: ['-a', 'fd00::1/129', '-b', BIND], quotes: ['fd00::1/129', '128'] },
   'an address that is none': { args: ['-a', 'ten/24', '-b', BIND], quotes: ['ten/24'] },
   'an octet too large': { args: ['-a', '10.10.0.256/24', '-b', BIND], quotes: ['10.10.0.256/24'] },
-  'an address twice': { args: ['-a', '10.10.0.1/24', '-a', '10.10.0.1/24', '-b', BIND], quotes: ['10.10.0.1/24'] },
+  'an address twice': { args: ['-a', '10.10.0.1/24', '-a', '10.10.0.1/24', '-b', BIND], quotes: ['10.10.0.1'] },
   'no port': { args: ['-b', '192.0.2.1'], quotes: ['192.0.2.1'] },
   'a port too large': { args: ['-b', '192.0.2.1:65536'], quotes: ['192.0.2.1:65536', '65535'] },
   'port 0 to dial': { args: ['-c', '192.0.2.1:0'], quotes: ['192.0.2.1:0'] },

@@ -14,13 +14,17 @@ import { until } from '../harness/deadline.js'
 import { endToEnd } from '../harness/end-to-end.js'
 import type { Namespace } from '../harness/namespace.js'
 import { ping } from '../harness/ping.js'
+import { queuedMs } from '../harness/proc.js'
 import type { Child } from '../harness/process.js'
 import { INNER, innerOf, OUTER, type Pair, PORT, twoHosts } from '../harness/topology.js'
 import { event, flags, up, zportal } from '../harness/zportal.js'
 
 /** The promise: a server listens within this time of its start. */
 const LISTENS_MS = 600
-/** The promise is about the program, not about what else the machine does: the best of some starts counts. */
+/**
+ * The promise is about the program, not about what else the machine does: the best of some starts counts,
+ * and the time that it waited for a processor does not.
+ */
 const STARTS = 5
 
 const SERVER = `${OUTER.server.ipv4}:${PORT}`
@@ -130,7 +134,7 @@ endToEnd('the life of a tunnel', (lab) => {
     for (let start = 0; start < STARTS; start += 1) {
       const startedAt = performance.now()
       const server = await serve()
-      times.push(performance.now() - startedAt)
+      times.push(performance.now() - startedAt - queuedMs(server.pid))
       await server.stop()
       await until('the end of the TUN', 1000, async () => (await hosts.server.tuns()).length === 0)
     }

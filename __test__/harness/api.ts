@@ -24,7 +24,7 @@ export class ApiProgram {
   readonly child: Child
 
   constructor(at: Namespace) {
-    this.child = at.spawn([process.execPath, SCRIPT, ROOT])
+    this.child = at.spawn([process.execPath, '--expose-gc', SCRIPT, ROOT])
   }
 
   /** Gives one order and waits for its answer. Orders are carried out one after another. */

@@ -21,8 +21,8 @@ export function endToEnd(title: string, body: (lab: Lab) => void): void {
       before = lab.running()
     })
     afterEach(async ({ task }) => {
-      if (task.result?.state === 'fail') console.error(lab.report())
-      await lab.endAllBut(before)
+      const lastWords = await lab.endAllBut(before)
+      if (task.result?.state === 'fail') console.error(lastWords)
     })
     afterAll(() => lab.close())
     body(lab)

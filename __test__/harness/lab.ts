@@ -25,7 +25,7 @@ export class Lab implements AsyncDisposable {
   /** The prefix of every name in this laboratory; see `inside/remains.mjs`. */
   readonly owner: string
   readonly #namespaces: Namespace[] = []
-  readonly #children: Child[] = []
+  #children: Child[] = []
   #directory: string | undefined
   #undertaker: { release: () => void } | undefined
 
@@ -58,11 +58,6 @@ export class Lab implements AsyncDisposable {
     return child
   }
 
-  /** What every process of the laboratory last said, for a test that failed. */
-  report(): string {
-    return this.#children.map((child) => child.report()).join('\n')
-  }
-
   /** What runs now; for {@link endAllBut} at the end of a test. */
   running(): ReadonlySet<Child> {
     return new Set(this.#children.filter((child) => child.running))
@@ -70,15 +65,17 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Ends what a test started and did not end itself, the last first, and forgets it: a test that
-   * fails midway must not be the cause of the next one's failure.
+   * fails midway must not be the cause of the next one's failure. Gives the last words of each.
    */
-  async endAllBut(kept: ReadonlySet<Child>): Promise<void> {
-    const failures: unknown[] = []
-    for (const child of this.#children.toReversed()) {
-      if (!kept.has(child)) await child[Symbol.asyncDispose]().catch((error: unknown) => failures.push(error))
+  async endAllBut(kept: ReadonlySet<Child>): Promise<string> {
+    const [ours, theirs] = [this.#children.filter((child) => !kept.has(child)), [...kept]]
+    this.#children = theirs
+    const failures: string[] = []
+    for (const child of ours.toReversed()) {
+      await child[Symbol.asyncDispose]().catch((error: unknown) => failures.push(String(error)))
     }
-    this.#children.splice(0, Infinity, ...this.#children.filter((child) => kept.has(child)))
-    if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('\n'))
+    if (failures.length > 0) throw new Error(failures.join('\n'))
+    return ours.map((child) => child.report()).join('\n')
   }
 
   /**

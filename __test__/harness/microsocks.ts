@@ -1,5 +1,5 @@
 /** A real SOCKS5 proxy. */
-import { listening } from './listening.js'
+import { listening } from './proc.js'
 import type { Namespace } from './namespace.js'
 import type { Child } from './process.js'
 

@@ -1,7 +1,7 @@
 /**
  * A program that uses the Node API, told what to do line by line, run inside a namespace.
  *
- *     node api.mjs PATH-OF-THE-PACKAGE
+ *     node --expose-gc api.mjs PATH-OF-THE-PACKAGE
  *
  * Each line of input is `{"do":…}`, each line of output the answer, in order: `{"value":…}` or
  * `{"error":{"code":…,"message":…}}`. The end of the input ends the program once its tunnels are closed,
@@ -59,6 +59,13 @@ const deeds = {
     const worker = new Worker(url, { workerData: { entry, options } })
     workers.set(key, worker)
     return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  },
+  /** Forgets what is closed and collects it: what then still is there is a leak. */
+  async forget() {
+    tunnels.clear()
+    aborts.clear()
+    globalThis.gc()
+    await new Promise(setImmediate)
   },
   terminateWorker: ({ key }) => workers.get(key).terminate(),
   exit: () => process.exit(0),

@@ -94,9 +94,7 @@ impl Outbound {
 
     /// Whether nothing waits and nothing is half sent.
     pub fn is_idle(&self) -> bool {
-        self.messages.is_empty()
-            && self.queue.is_empty()
-            && self.batch.first == self.batch.vectors.len()
+        self.messages.is_empty() && self.queue.is_empty() && self.batch.slots.is_empty()
     }
 
     /// Drops every waiting packet; what is half sent stays.
@@ -173,12 +171,7 @@ impl Outbound {
     /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
     pub fn next_batch(&mut self) -> Option<*const libc::msghdr> {
         let batch = &mut self.batch;
-        if batch.first == batch.vectors.len() {
-            batch.vectors.clear();
-            batch.first = 0;
-            for slot in batch.slots.drain(..) {
-                self.slots.put_back(slot.bytes);
-            }
+        if batch.slots.is_empty() {
             let mut bytes = 0;
             while bytes < BATCH_BYTES && batch.slots.len() < BATCH_FRAMES {
                 let mut slot = match self.messages.pop_front() {
@@ -222,9 +215,14 @@ impl Outbound {
                 return;
             }
             bytes -= vector.iov_len;
-            let slot = &batch.slots[batch.first];
-            count(slot, stats);
+            count(&batch.slots[batch.first], stats);
             batch.first += 1;
+        }
+        // Back at once, so that the next packet is read into what is hottest in cache.
+        batch.vectors.clear();
+        batch.first = 0;
+        for slot in batch.slots.drain(..).rev() {
+            self.slots.put_back(slot.bytes);
         }
     }
 }

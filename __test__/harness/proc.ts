@@ -1,4 +1,4 @@
-/** Whether a process listens yet, asked from the kernel: for programs that do not say it. */
+/** What the kernel knows of a process, in /proc (proc(5)): for what programs do not say themselves. */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 
 import { until } from './deadline.js'
@@ -43,4 +43,13 @@ export function descriptors(pid: number): string[] {
       return [] // Closed between the two looks.
     }
   })
+}
+
+/**
+ * How long the main thread of a process was ready to run and another had the processor, in
+ * milliseconds: what a busy machine adds to a time, and the program cannot help.
+ */
+export function queuedMs(pid: number): number {
+  const [, queuedNs = '0'] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')
+  return Number(queuedNs) / 1e6
 }
