@@ -47,8 +47,11 @@ struct Batch {
 /// Whether the TUN had more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
-    /// The last read found nothing.
-    Empty,
+    /// The last read found nothing, after so many packets.
+    Empty {
+        /// Packets read before that.
+        packets: usize,
+    },
     /// The turn's share was read; there may be more.
     Perhaps,
 }
@@ -113,12 +116,12 @@ impl Outbound {
     pub fn fill(&mut self, tun: &Tun, peer: &Peer, stats: &Stats) -> Result<Drained, Error> {
         let mut bytes = 0;
         let mut drained = Drained::Perhaps;
-        for _ in 0..BATCH_FRAMES {
+        for packets in 0..BATCH_FRAMES {
             if bytes >= BATCH_BYTES || !self.has_room() {
                 break;
             }
             let Some(read) = tun.read(&mut self.spare[HEADER_BYTES..])? else {
-                drained = Drained::Empty;
+                drained = Drained::Empty { packets };
                 break;
             };
             bytes += read;
