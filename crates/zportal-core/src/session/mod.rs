@@ -34,6 +34,12 @@ const SILENT_PROOF: Duration = Duration::from_secs(1);
 /// A closing end lets the frame under way go out, so that the peer sees no torn one; not longer.
 const CLOSING_TIME: Duration = Duration::from_millis(300);
 
+/// A TUN that gave so many packets at one waking gives them faster than a waking is worth...
+const BURST_PACKETS: usize = 4;
+/// ...so it is left alone for this long, and the next batch is a larger one: what network cards
+/// call interrupt moderation. A lone ping never waits.
+const BURST_PAUSE: Duration = Duration::from_micros(60);
+
 /// How many newcomers are turned away in one turn while a peer is seated.
 const REFUSALS_PER_TURN: usize = 16;
 
@@ -60,6 +66,8 @@ pub struct Session<'a> {
     inbound: Inbound,
     outbound: Outbound,
     tun_ready: bool,
+    /// While packets come in bursts: when to look for the next.
+    tun_paused_until: Option<Instant>,
     /// Called once, with the first valid frame or after [`SILENT_PROOF`].
     on_proven: Option<OnProven<'a>>,
     proven_at: Instant,
@@ -92,6 +100,7 @@ impl<'a> Session<'a> {
             stream,
             peer,
             tun_ready: true,
+            tun_paused_until: None,
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,
@@ -117,10 +126,24 @@ impl<'a> Session<'a> {
         while let Some((operation, result)) = self.ring.completed() {
             self.complete(operation, result)?;
         }
+        if self
+            .tun_paused_until
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            self.tun_ready = true;
+        }
         if self.reads_tun() {
             let around = &self.around;
-            let drained = self.outbound.fill(around.tun, &self.peer, around.stats)?;
-            self.tun_ready = drained == Drained::Perhaps;
+            self.tun_paused_until = None;
+            match self.outbound.fill(around.tun, &self.peer, around.stats)? {
+                Drained::Perhaps => {}
+                Drained::Empty { packets } => {
+                    self.tun_ready = false;
+                    if packets >= BURST_PACKETS {
+                        self.tun_paused_until = Some(Instant::now() + BURST_PAUSE);
+                    }
+                }
+            }
         }
         if self.on_proven.is_some() && Instant::now() >= self.proven_at {
             self.prove();
@@ -146,7 +169,10 @@ impl<'a> Session<'a> {
             }
         }
         self.send();
-        if !self.tun_ready && !self.ring.in_flight(Operation::TunReady) {
+        if !self.tun_ready
+            && self.tun_paused_until.is_none()
+            && !self.ring.in_flight(Operation::TunReady)
+        {
             self.ring
                 .poll_readable(Operation::TunReady, self.around.tun.as_fd());
         }
@@ -189,7 +215,8 @@ impl<'a> Session<'a> {
             return Wait::Not;
         }
         let proof = self.on_proven.is_some().then_some(self.proven_at);
-        let next = [proof, self.closing_at].into_iter().flatten().min();
+        let times = [proof, self.closing_at, self.tun_paused_until];
+        let next = times.into_iter().flatten().min();
         next.map_or(Wait::Completion, |at| {
             Wait::AtMost(at.saturating_duration_since(Instant::now()))
         })
