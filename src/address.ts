@@ -16,7 +16,10 @@ export type Parsed<T> =
 export const UNIX_NAME_MAX_BYTES = 107
 /** RFC 1035: 255 bytes on the wire, which leaves 253 characters. SOCKS5 could carry two more. */
 const HOST_NAME_MAX_CHARS = 253
-const HOST_LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i
+/** Underscores are no host names by the letter of RFC 1123, and are common in practice. */
+const HOST_LABEL = /^[a-z0-9_-]{1,63}$/i
+/** What an IPv6 zone names (RFC 4007): an interface, or its number. */
+const ZONE = /^[!-~]{1,15}$/
 
 /** Where a stream can start or end. */
 export type StreamAddress =
@@ -40,17 +43,10 @@ export function parseStreamAddress(text: string, lowestPort: 0 | 1): Parsed<Stre
   if (text.startsWith('unix:')) return parseUnix('unix', text.slice('unix:'.length))
   if (text.startsWith('unixa:')) return parseUnix('unixa', text.slice('unixa:'.length))
 
+  if (text.includes('://')) return { refused: `must be an address, not a URL: ${STREAM_FORMS}` }
+  if (text.startsWith('/')) return { refused: `must be a Unix socket as unix:${text}, if that is what is meant` }
   const bracketed = /^\[([^\]]*)\]:(.*)$/.exec(text)
-  if (bracketed !== null) {
-    const [, host = '', portText = ''] = bracketed
-    if (!isIPv6(host)) return { refused: `must have an IPv6 address between the brackets` }
-    if (host.includes('%')) return { refused: 'must be without a zone (%): it cannot name an interface' }
-    const port = parsePort(portText, lowestPort)
-    return port.refused === undefined
-      ? { value: { kind: 'tcp6', host: canonicalIpv6(host), port: port.value } }
-      : { refused: port.refused }
-  }
-
+  if (bracketed !== null) return parseBracketed(bracketed[1] ?? '', bracketed[2] ?? '', lowestPort)
   if (isIPv6(text) || text.startsWith('[')) {
     return { refused: 'must have an IPv6 address in brackets and a port behind it, such as [2001:db8::1]:7000' }
   }
@@ -70,6 +66,12 @@ export function parseStreamAddress(text: string, lowestPort: 0 | 1): Parsed<Stre
   if (isIPv4(host)) return { value: { kind: 'tcp4', host, port: port.value } }
   const name = parseHostName(host)
   return name.refused === undefined ? { value: { kind: 'name', host: name.value, port: port.value } } : name
+}
+
+/** Why this address means something on this machine only, so that no proxy could reach it; undefined when one could. */
+export function localOnly(address: StreamAddress): string | undefined {
+  if (address.kind === 'unix' || address.kind === 'unixa') return 'SOCKS5 cannot name a Unix socket'
+  return address.host.includes('%') ? 'the zone names an interface of this machine' : undefined
 }
 
 /** The text that {@link parseStreamAddress} reads back into an equal value. */
@@ -123,6 +125,24 @@ function parseUnix(kind: 'unix' | 'unixa', name: string): Parsed<StreamAddress> 
   return { value: kind === 'unix' ? { kind, path: name } : { kind, name } }
 }
 
+function parseBracketed(host: string, portText: string, lowestPort: 0 | 1): Parsed<StreamAddress> {
+  const percent = host.indexOf('%')
+  const address = percent === -1 ? host : host.slice(0, percent)
+  const zone = percent === -1 ? undefined : host.slice(percent + 1)
+  if (!isIPv6(address)) return { refused: 'must have an IPv6 address between the brackets' }
+  const canonical = canonicalIpv6(address)
+  if (zone !== undefined && !/^fe[89ab]/.test(canonical)) {
+    return { refused: 'must be without a zone (%): only link-local addresses (fe80::/10) are meant on one interface' }
+  }
+  if (zone !== undefined && (!ZONE.test(zone) || /[/:%[\]]/.test(zone))) {
+    return { refused: 'must have the name of an interface behind the %' }
+  }
+  const port = parsePort(portText, lowestPort)
+  if (port.refused !== undefined) return port
+  const named = zone === undefined ? canonical : `${canonical}%${zone}`
+  return { value: { kind: 'tcp6', host: named, port: port.value } }
+}
+
 function parsePort(text: string, lowest: 0 | 1): Parsed<number> {
   const port = Number(text)
   if (!/^\d{1,5}$/.test(text) || port < lowest || port > 65_535) {
@@ -135,7 +155,9 @@ function parsePort(text: string, lowest: 0 | 1): Parsed<number> {
 function parseHostName(host: string): Parsed<string> {
   const ascii = /^[\x20-\x7e]*$/.test(host) ? host : domainToASCII(host)
   const labels = ascii.replace(/\.$/, '').split('.')
-  if (/^\d+$/.test(labels.at(-1) ?? '')) return { refused: `must have four numbers from 0 to 255 as IPv4 address` }
+  // No top-level domain is a number: what ends in one is a mistyped IPv4 address, or one that only C libraries read.
+  if (/^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1) ?? ''))
+    return { refused: 'must have four numbers from 0 to 255 as IPv4 address' }
   if (ascii.length > HOST_NAME_MAX_CHARS || !labels.every((label) => HOST_LABEL.test(label))) {
     return { refused: `must have a host name of letters, digits, hyphens and dots: ${STREAM_FORMS}` }
   }

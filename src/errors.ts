@@ -30,6 +30,7 @@ export const CORE_ERROR_CODES = [
   'ZP_FRAME_SIZE',
   'ZP_FRAME_CRC',
   'ZP_FRAME_CUT',
+  'ZP_MESSAGE',
   'ZP_PEER_CLOSED',
   'ZP_LINK_LOST',
   'ZP_CLOSED',

@@ -6,7 +6,7 @@
 
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { formatInnerAddress, formatStreamAddress } from './address.js'
 import type { ErrorCode } from './errors.js'
 import { ERROR_CODES, ZPortalError } from './errors.js'
@@ -35,6 +35,7 @@ export interface NativeFailure {
 export interface NativePeer {
   address: string
   dialMs: number
+  speech: string
 }
 
 export interface NativeNotice {
@@ -45,7 +46,7 @@ export interface NativeNotice {
 
 /** Totals since the tunnel opened. `tx` goes from the device to the peer, `rx` from the peer to the device. */
 export interface NativeStats {
-  /** Packets inside the tunnel. A super-packet counts as one. */
+  /** Packets inside the tunnel. A super-packet counts as the packets that it stands for. */
   txPackets: number
   rxPackets: number
   /** Bytes of those packets. */
@@ -115,9 +116,11 @@ function load(platform: string): NativeAddon {
   if (!PLATFORMS.includes(platform)) {
     throw new ZPortalError('ZP_NATIVE', `ZPortal runs on ${PLATFORMS.join(', ')}; this is ${platform}`)
   }
-  const built = fileURLToPath(new URL(`../npm/${platform}/zportal.${platform}.node`, import.meta.url))
+  // From here as from any bundle of this package, its name leads to its own root.
+  const require = createRequire(import.meta.url)
   try {
-    return createRequire(import.meta.url)(existsSync(built) ? built : `zportal-${platform}`) as NativeAddon
+    const built = join(dirname(require.resolve('zportal/package.json')), 'npm', platform, `zportal.${platform}.node`)
+    return require(existsSync(built) ? built : `zportal-${platform}`) as NativeAddon
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'MODULE_NOT_FOUND'
     const cure = missing

@@ -5,7 +5,7 @@
 
 import { z } from 'zod'
 import type { InnerAddress, Parsed, StreamAddress } from './address.js'
-import { formatInnerAddress, formatStreamAddress, parseInnerAddress, parseStreamAddress } from './address.js'
+import { formatInnerAddress, formatStreamAddress, localOnly, parseInnerAddress, parseStreamAddress } from './address.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
 
@@ -210,26 +210,22 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
     const why = `because ${formatInnerAddress(ipv6)} is IPv6`
     refuse('mtu', `must be at least ${MTU_MIN_IPV6_BYTES} ${why}, got ${describe(sound.mtu)}`)
   }
-  sound.addresses?.forEach(({ address }, index, all) => {
-    const first = all.findIndex((other) => other.address === address)
-    if (first < index) refuse(`addresses[${index}]`, `must not repeat addresses[${first}], got ${address} again`)
+  sound.addresses?.forEach((inner, index, all) => {
+    const first = all.find(({ address }) => address === inner.address)
+    if (first === undefined || first === inner) return
+    const got = describe(formatInnerAddress(inner))
+    refuse(`addresses[${index}]`, `must not repeat ${formatInnerAddress(first)}, got ${got}`)
   })
 
-  sound.proxies?.forEach((proxy, index) => {
-    if (index > 0 && isUnix(proxy)) {
-      const got = describe(formatStreamAddress(proxy))
-      refuse(`proxies[${index}]`, `must be a TCP address: SOCKS5 cannot name a Unix socket, got ${got}`)
-    }
-  })
-  if (sound.proxies !== undefined && sound.proxies.length > 0 && sound.connect !== undefined && isUnix(sound.connect)) {
-    const got = describe(formatStreamAddress(sound.connect))
-    refuse('connect', `must be a TCP address behind proxies: SOCKS5 cannot name a Unix socket, got ${got}`)
+  const { proxies: hops = [], connect: target } = sound
+  const behindProxies = hops.slice(1).map((hop, index) => ({ option: `proxies[${index + 1}]`, address: hop }))
+  if (hops.length > 0 && target !== undefined) behindProxies.push({ option: 'connect', address: target })
+  for (const { option, address } of behindProxies) {
+    const why = localOnly(address)
+    if (why === undefined) continue
+    refuse(option, `must be a TCP address behind a proxy: ${why}, got ${describe(formatStreamAddress(address))}`)
   }
   return problems
-}
-
-function isUnix({ kind }: StreamAddress): boolean {
-  return kind === 'unix' || kind === 'unixa'
 }
 
 function optionError(problems: readonly OptionProblem[]): ZPortalError {

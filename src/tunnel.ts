@@ -9,7 +9,7 @@ import { EventEmitter } from 'node:events'
 import { ZPortalError } from './errors.js'
 import type { Step } from './lifecycle.js'
 import { live } from './lifecycle.js'
-import type { NativeAddon, NativeNotice, NativePeer, NativeStats, NativeTunnel } from './native.js'
+import type { NativeAddon, NativeNotice, NativeStats, NativeTunnel } from './native.js'
 import { loadNative, settle, toNativeOptions } from './native.js'
 import type { ParsedOptions, TunnelOptions } from './options.js'
 import { parseOptions } from './options.js'
@@ -20,8 +20,18 @@ import { parseOptions } from './options.js'
  */
 export type TunnelState = 'opening' | 'listening' | 'connecting' | 'up' | 'waiting' | 'closed'
 
-/** Who is at the other end: the address of its stream, and how long the way to it took to set up, in milliseconds. */
-export type Peer = Readonly<NativePeer>
+/** Who is at the other end. */
+export interface Peer {
+  /** The address of its stream, or the way to it through the proxies. */
+  readonly address: string
+  /** How long the client's dial took, or the server waited for a peer; milliseconds. */
+  readonly dialMs: number
+  /**
+   * How it speaks: `original` (plain frames only), `silent` (nothing has come yet), or the version and features that
+   * both ends agreed on. For people; programs should not depend on the wording.
+   */
+  readonly speech: string
+}
 
 /** Totals since the tunnel opened, and never reset. */
 export type TunnelStats = Readonly<NativeStats>

@@ -3,7 +3,7 @@
  * or 1, and nothing on stdout but what -h and -v ask for.
  */
 
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { ZPortalError } from './errors.js'
 import { failureLines } from './face/failure.js'
@@ -97,8 +97,5 @@ export async function main(args: readonly string[]): Promise<0 | 1> {
 }
 
 function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
-  return version
+  return (createRequire(import.meta.url)('zportal/package.json') as { version: string }).version
 }

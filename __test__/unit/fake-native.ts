@@ -11,7 +11,7 @@ import type {
   Outcome,
 } from '../../src/native.js'
 
-export const PEER: NativePeer = { address: '192.0.2.9:4711', dialMs: 3 }
+export const PEER: NativePeer = { address: '192.0.2.9:4711', dialMs: 3, speech: 'original' }
 
 export const NO_STATS: NativeStats = {
   txPackets: 0,

@@ -148,7 +148,7 @@ describe('addresses inside the tunnel', () => {
 
   test('the same address twice is refused, however it is spelled', () => {
     expect(refusalsOf({ addresses: ['fd00::1/64', '10.0.0.1/24', 'fd00:0:0::1/128'] })).toEqual([
-      'addresses[2] must not repeat addresses[0], got fd00::1 again',
+      'addresses[2] must not repeat fd00::1/64, got "fd00::1/128" (string)',
     ])
   })
 
@@ -181,13 +181,20 @@ describe('where streams start and end', () => {
     ['2001:db8::1:7000', 'must have an IPv6 address in brackets and a port behind it, such as [2001:db8::1]:7000'],
     ['[192.0.2.1]:7000', 'must have an IPv6 address between the brackets'],
     ['[]:7000', 'must have an IPv6 address between the brackets'],
-    ['[fe80::1%eth0]:7000', 'must be without a zone (%): it cannot name an interface'],
+    [
+      '[2001:db8::1%eth0]:7000',
+      'must be without a zone (%): only link-local addresses (fe80::/10) are meant on one interface',
+    ],
+    ['[fe80::1%a/b]:7000', 'must have the name of an interface behind the %'],
+    ['[fe80::1%sixteen-letters-]:7000', 'must have the name of an interface behind the %'],
+    ['0x7f.1:7000', 'must have four numbers from 0 to 255 as IPv4 address'],
+    ['127.0x1:7000', 'must have four numbers from 0 to 255 as IPv4 address'],
+    ['/run/zt.sock', 'must be a Unix socket as unix:/run/zt.sock, if that is what is meant'],
     ['300.0.0.1:7000', 'must have four numbers from 0 to 255 as IPv4 address'],
     ['192.0.2:7000', 'must have four numbers from 0 to 255 as IPv4 address'],
-    ['-a.example:1', name],
     ['a..example:1', name],
     ['a b.example:1', name],
-    ['http://a.example:1', name],
+    ['socks5://a.example:1', `must be an address, not a URL: ${forms}`],
     ['user@a.example:1', name],
     [`${'a'.repeat(64)}.example:1`, name],
     ['unix:', 'must have a path of 1 to 107 bytes without NUL behind unix: (0 bytes)'],
@@ -251,12 +258,22 @@ describe('options that depend on each other', () => {
 
   test('a Unix socket can only be the first hop', () => {
     expect(refusalsOf({ proxies: ['unixa:a', '192.0.2.1:1080', 'unixa:b'] })).toEqual([
-      'proxies[2] must be a TCP address: SOCKS5 cannot name a Unix socket, got "unixa:b" (string)',
+      'proxies[2] must be a TCP address behind a proxy: SOCKS5 cannot name a Unix socket, got "unixa:b" (string)',
     ])
     expect(refusals({ connect: 'unix:/x', proxies: ['192.0.2.1:1080'] })).toEqual([
-      'connect must be a TCP address behind proxies: SOCKS5 cannot name a Unix socket, got "unix:/x" (string)',
+      'connect must be a TCP address behind a proxy: SOCKS5 cannot name a Unix socket, got "unix:/x" (string)',
     ])
     expect(refusals({ connect: 'unix:/x', proxies: [] })).toEqual([])
+  })
+
+  test('a zone means something on this machine only', () => {
+    const zoned = '[FE80::1%eth0]:7000'
+    expect(parseOptions({ connect: zoned })).toMatchObject({ connect: { kind: 'tcp6', host: 'fe80::1%eth0' } })
+    expect(refusals({ connect: '192.0.2.1:1', proxies: [zoned] })).toEqual([])
+    expect(refusals({ connect: zoned, proxies: ['192.0.2.1:1'] })).toEqual([
+      'connect must be a TCP address behind a proxy: the zone names an interface of this machine, ' +
+        'got "[fe80::1%eth0]:7000" (string)',
+    ])
   })
 
   test('a chain has at most 16 proxies', () => {

@@ -299,7 +299,7 @@ describe('whenUp', () => {
     await addon.tunnel.peerComes()
     await addon.tunnel.peerLeaves()
     const waiting = tunnel.whenUp()
-    await addon.tunnel.peerComes({ address: 'unix:', dialMs: 0 })
+    await addon.tunnel.peerComes({ ...PEER, address: 'unix:' })
     expect(await waiting).toMatchObject({ address: 'unix:' })
     await tunnel.close()
   })

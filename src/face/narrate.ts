@@ -32,7 +32,12 @@ function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): v
   const { name } = tunnel
   switch (state) {
     case 'up':
-      say('info', 'up', { name, peer: peer.address, dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined })
+      say('info', 'up', {
+        name,
+        peer: peer.address,
+        speech: peer.speech,
+        dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined,
+      })
       break
     case 'waiting':
       say(reason.code === 'ZP_PEER_CLOSED' ? 'info' : 'warn', 'waiting', {
@@ -47,6 +52,8 @@ function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): v
       say(wasAsked ? 'info' : 'error', 'closed', {
         name,
         reason: reason.code,
+        // Our own stop signal gives the name of the system's as its cause.
+        by: typeof reason.cause === 'string' && wasAsked ? reason.cause : undefined,
         tx_packets: stats.txPackets,
         tx_bytes: stats.txBytes,
         rx_packets: stats.rxPackets,

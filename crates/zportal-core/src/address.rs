@@ -58,7 +58,7 @@ pub enum Host {
     /// A link-local IPv6 address with the interface it is meant on, by name or by number
     /// (RFC 4007 §11): two directly joined machines have these before anything is configured.
     V6Zone(Ipv6Addr, String),
-    /// A name; nearest to the peer resolves it, that is the last proxy when there is one.
+    /// A name, resolved by whoever is nearest to the peer: the last proxy, or us without proxies.
     Name(String),
 }
 

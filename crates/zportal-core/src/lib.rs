@@ -8,6 +8,7 @@ pub mod address;
 pub mod crc;
 pub mod error;
 pub mod link;
+pub mod merge;
 pub mod notices;
 pub mod proxy;
 pub mod session;

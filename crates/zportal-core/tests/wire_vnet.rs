@@ -347,6 +347,24 @@ fn the_ip_header_must_agree_with_the_packet() {
 }
 
 #[test]
+fn a_tcp_header_does_not_end_beyond_its_packet() {
+    let (header, mut packet) = tcp4();
+    packet[20 + 12] = 15 << 4;
+    for (length, verdict) in [(79, Some(Reject::TransportHeader)), (80, None)] {
+        packet[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+        let header = VnetHeader {
+            gso_size: 8,
+            ..header
+        };
+        assert_eq!(
+            check(&header, &packet[..length], ALL).err(),
+            verdict,
+            "{length} bytes"
+        );
+    }
+}
+
+#[test]
 fn ipv6_extension_headers_are_walked_and_no_further_than_the_packet() {
     let (header, packet) = tcp6_extended();
     let with_byte = |at: usize, value: u8| {
@@ -399,6 +417,12 @@ fn segments_are_neither_none_nor_too_many() {
         );
     }
     assert!(sized(udp4(), 16).is_ok());
+    // Not even nothing is cut into segments of nothing.
+    let (header, mut packet) = udp4();
+    packet.truncate(28);
+    packet[2..4].copy_from_slice(&28u16.to_be_bytes());
+    assert_eq!(sized((header, packet.clone()), 0), Err(Reject::SegmentSize));
+    assert_eq!(sized((header, packet), 1).unwrap().gso_type, GSO_NONE);
     // One segment is no super-packet.
     let (header, packet) = tcp4();
     let plain = VnetHeader {

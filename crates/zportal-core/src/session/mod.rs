@@ -10,7 +10,7 @@ pub mod ring;
 mod slots;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -145,13 +145,7 @@ impl<'a> Session<'a> {
                     .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
             }
         }
-        if !self.ring.in_flight(Operation::Send)
-            && let Some(message) = self.outbound.next_batch()
-        {
-            // SAFETY: the batch stays as it is until `sent`, and our Drop quiesces the ring before
-            // the outbound goes.
-            unsafe { self.ring.send(self.stream.socket.as_fd(), message) };
-        }
+        self.send();
         if !self.tun_ready && !self.ring.in_flight(Operation::TunReady) {
             self.ring
                 .poll_readable(Operation::TunReady, self.around.tun.as_fd());
@@ -165,6 +159,28 @@ impl<'a> Session<'a> {
         if !self.ring.in_flight(Operation::Woken) {
             self.ring
                 .poll_readable(Operation::Woken, self.around.wake.as_fd());
+        }
+    }
+
+    /// Sends batches until nothing waits or the socket is full; then the ring sends on when it can.
+    ///
+    /// A send that does not block is a plain system call: through the ring it would cost a
+    /// completion, and often a second entry to fetch it.
+    fn send(&mut self) {
+        while !self.ring.in_flight(Operation::Send)
+            && let Some(message) = self.outbound.next_batch()
+        {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            // SAFETY: the message and all it points to are valid until `sent`.
+            let sent = unsafe { libc::sendmsg(self.stream.socket.as_raw_fd(), message, flags) };
+            match usize::try_from(sent) {
+                Ok(bytes) => self.outbound.sent(bytes, self.around.stats),
+                Err(_) => {
+                    // Full, or broken, which the ring reports. SAFETY: the batch stays as it is
+                    // until `sent`, and our Drop quiesces the ring before the outbound goes.
+                    unsafe { self.ring.send(self.stream.socket.as_fd(), message) };
+                }
+            }
         }
     }
 
@@ -185,6 +201,8 @@ impl<'a> Session<'a> {
                 Ok(0) => Err(self.inbound.end_of_stream()),
                 Ok(bytes) => {
                     self.inbound.received(bytes as usize, self.around.stats);
+                    // The kernel answers many a packet while it takes it: the answer is there.
+                    self.tun_ready = true;
                     self.deliver()
                 }
                 Err(cause) if is_passing(&cause) => Ok(()),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::peer::Peer;
 use super::slots::{LARGE_BYTES, SMALL_BYTES, Slot, Slots};
 use crate::error::Error;
+use crate::merge::Run;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
@@ -25,6 +26,8 @@ pub struct Outbound {
     slots: Slots,
     /// Where the next packet is read to.
     spare: Box<[u8]>,
+    /// Datagrams of one flow that are being merged; never kept beyond one `fill`.
+    run: Option<(Run, Slot)>,
     queue: VecDeque<Slot>,
     queue_bytes: usize,
     /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
@@ -58,6 +61,7 @@ impl Outbound {
         let message = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
         Outbound {
             spare: slots.large(),
+            run: None,
             slots,
             queue: VecDeque::with_capacity(BATCH_FRAMES),
             queue_bytes: 0,
@@ -94,9 +98,7 @@ impl Outbound {
 
     /// Whether nothing waits and nothing is half sent.
     pub fn is_idle(&self) -> bool {
-        self.messages.is_empty()
-            && self.queue.is_empty()
-            && self.batch.first == self.batch.vectors.len()
+        self.messages.is_empty() && self.queue.is_empty() && self.batch.slots.is_empty()
     }
 
     /// Drops every waiting packet; what is half sent stays.
@@ -110,49 +112,47 @@ impl Outbound {
     /// Reads one turn's share of packets from the TUN into the queue.
     pub fn fill(&mut self, tun: &Tun, peer: &Peer, stats: &Stats) -> Result<Drained, Error> {
         let mut bytes = 0;
+        let mut drained = Drained::Perhaps;
         for _ in 0..BATCH_FRAMES {
             if bytes >= BATCH_BYTES || !self.has_room() {
-                return Ok(Drained::Perhaps);
+                break;
             }
             let Some(read) = tun.read(&mut self.spare[HEADER_BYTES..])? else {
-                return Ok(Drained::Empty);
+                drained = Drained::Empty;
+                break;
             };
             bytes += read;
             self.accept(read, peer, stats);
         }
-        Ok(Drained::Perhaps)
+        self.end_run();
+        Ok(drained)
     }
 
-    /// Queues the packet of `read` bytes that lies in the spare buffer.
+    /// Takes the packet of `read` bytes, virtio_net_hdr included, that lies in the spare buffer.
     fn accept(&mut self, read: usize, peer: &Peer, stats: &Stats) {
         let packet_at = HEADER_BYTES + VNET_HEADER_BYTES;
         if read <= VNET_HEADER_BYTES {
             return;
         }
-        let header: &[u8] = &self.spare[HEADER_BYTES..packet_at];
-        let plain = header.iter().all(|byte| *byte == 0);
-        if !plain && !peer.takes_vnet() {
-            // Read before the offloads were switched off, for a peer that is gone.
-            stats.drops_oversize.add(1);
-            return;
-        }
+        let plain = self.spare[HEADER_BYTES..packet_at]
+            .iter()
+            .all(|byte| *byte == 0);
         let (payload_at, payload_bytes, flags) = if plain {
             (packet_at, read - VNET_HEADER_BYTES, 0)
         } else {
             (HEADER_BYTES, read, FLAG_VNET)
         };
-        if payload_bytes > peer.payload_limit_bytes() {
+        // A header that means something was read before the offloads were switched off, for a
+        // peer that is gone.
+        if (!plain && !peer.takes_vnet()) || payload_bytes > peer.payload_limit_bytes() {
             stats.drops_oversize.add(1);
             return;
         }
-        let end = payload_at + payload_bytes;
-        let bytes = if end <= SMALL_BYTES {
-            let mut small = self.slots.small();
-            small[payload_at..end].copy_from_slice(&self.spare[payload_at..end]);
-            small
-        } else {
-            std::mem::replace(&mut self.spare, self.slots.large())
-        };
+        if !plain && self.merge(read, peer) {
+            return;
+        }
+        self.end_run();
+        let bytes = std::mem::replace(&mut self.spare, self.slots.large());
         self.enqueue(Slot {
             bytes,
             payload_at,
@@ -162,7 +162,51 @@ impl Outbound {
         });
     }
 
-    fn enqueue(&mut self, slot: Slot) {
+    /// Continues the run with the datagram in the spare buffer, or begins one with it; false if
+    /// it is none, or the peer cannot take runs.
+    fn merge(&mut self, read: usize, peer: &Peer) -> bool {
+        let next = &self.spare[HEADER_BYTES..HEADER_BYTES + read];
+        if let Some((run, slot)) = &mut self.run
+            && let end = HEADER_BYTES + slot.payload_bytes
+            && let Some(payload) = run.take(&slot.bytes[HEADER_BYTES..end], next)
+        {
+            slot.bytes[end..end + payload.len()].copy_from_slice(&next[payload.clone()]);
+            slot.payload_bytes += payload.len();
+            return true;
+        }
+        let Some(run) = Run::begin(next, peer.agreed()) else {
+            return false;
+        };
+        self.end_run();
+        let slot = Slot {
+            bytes: std::mem::replace(&mut self.spare, self.slots.large()),
+            payload_at: HEADER_BYTES,
+            payload_bytes: read,
+            flags: FLAG_VNET,
+            is_message: false,
+        };
+        self.run = Some((run, slot));
+        true
+    }
+
+    /// Queues the run, if there is one.
+    fn end_run(&mut self) {
+        if let Some((run, mut slot)) = self.run.take() {
+            let end = HEADER_BYTES + slot.payload_bytes;
+            run.finish(&mut slot.bytes[HEADER_BYTES..end]);
+            self.enqueue(slot);
+        }
+    }
+
+    /// Queues a packet in a buffer of its size.
+    fn enqueue(&mut self, mut slot: Slot) {
+        let end = slot.payload_at + slot.payload_bytes;
+        if end <= SMALL_BYTES {
+            let mut small = self.slots.small();
+            small[slot.payload_at..end].copy_from_slice(&slot.bytes[slot.payload_at..end]);
+            self.slots
+                .put_back(std::mem::replace(&mut slot.bytes, small));
+        }
         self.queue_bytes += slot.capacity_bytes();
         self.queue.push_back(slot);
     }
@@ -173,12 +217,7 @@ impl Outbound {
     /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
     pub fn next_batch(&mut self) -> Option<*const libc::msghdr> {
         let batch = &mut self.batch;
-        if batch.first == batch.vectors.len() {
-            batch.vectors.clear();
-            batch.first = 0;
-            for slot in batch.slots.drain(..) {
-                self.slots.put_back(slot.bytes);
-            }
+        if batch.slots.is_empty() {
             let mut bytes = 0;
             while bytes < BATCH_BYTES && batch.slots.len() < BATCH_FRAMES {
                 let mut slot = match self.messages.pop_front() {
@@ -222,9 +261,14 @@ impl Outbound {
                 return;
             }
             bytes -= vector.iov_len;
-            let slot = &batch.slots[batch.first];
-            count(slot, stats);
+            count(&batch.slots[batch.first], stats);
             batch.first += 1;
+        }
+        // Back at once, so that the next packet is read into what is hottest in cache.
+        batch.vectors.clear();
+        batch.first = 0;
+        for slot in batch.slots.drain(..).rev() {
+            self.slots.put_back(slot.bytes);
         }
     }
 }

@@ -146,6 +146,8 @@ impl Ring {
     /// Hands new operations to the kernel, and waits for completions as told.
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
         let entered = match wait {
+            // Nothing to hand over and nothing deferred: no reason to enter the kernel.
+            Wait::Not if self.is_quiet() => return Ok(()),
             Wait::Not => self.ring.submit_and_wait(0),
             Wait::Completion => self.ring.submit_and_wait(1),
             Wait::AtMost(time) => {
@@ -166,6 +168,12 @@ impl Ring {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the kernel has nothing of ours to do and no completion to post.
+    fn is_quiet(&mut self) -> bool {
+        let submission = self.ring.submission();
+        submission.is_empty() && !submission.taskrun() && !submission.cq_overflow()
     }
 
     /// The next completion, with its result (bytes or poll bits).

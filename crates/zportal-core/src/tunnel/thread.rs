@@ -107,7 +107,12 @@ impl<'a> TunnelThread<'a> {
         // and goes again disturbs routing daemons.
         let listener = match &options.role {
             Role::Serve { bind } => Some(Listener::bind(bind)?),
-            Role::Dial { .. } => None,
+            Role::Dial {
+                target, proxies, ..
+            } => {
+                link::check_way(target, proxies)?;
+                None
+            }
         };
         let tun = Tun::open(&options.tun).await?;
         Ok(TunnelThread {

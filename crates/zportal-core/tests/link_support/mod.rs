@@ -11,6 +11,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,19 +27,33 @@ pub const PATIENT: Duration = Duration::from_secs(60);
 /// For dials that should run into their deadline.
 pub const SHORT: Duration = Duration::from_millis(150);
 
-/// Descriptors belong to the process, so tests that count them take turns.
+/// Descriptors belong to the process, so tests that count them take turns. And a test that waits
+/// for what never happens ends the process with its name, instead of waiting for ever.
 pub struct Turn {
     before: Vec<String>,
+    watchdog: Option<(Sender<()>, JoinHandle<()>)>,
     _lock: MutexGuard<'static, ()>,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Far above what any test takes on a loaded machine.
+const TURN_LIMIT: Duration = Duration::from_secs(120);
+
 impl Turn {
     pub fn take() -> Self {
         let lock = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        let (over, wait) = channel();
+        let watchdog = std::thread::spawn(move || {
+            if wait.recv_timeout(TURN_LIMIT) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{test} still waits for something after {TURN_LIMIT:?}");
+                std::process::abort();
+            }
+        });
         Self {
             before: descriptors(),
+            watchdog: Some((over, watchdog)),
             _lock: lock,
         }
     }
@@ -46,6 +61,10 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if let Some((over, watchdog)) = self.watchdog.take() {
+            drop(over);
+            watchdog.join().unwrap();
+        }
         if !std::thread::panicking() {
             assert_eq!(
                 descriptors(),

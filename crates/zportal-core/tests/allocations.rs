@@ -1,0 +1,80 @@
+//! After warm-up, no packet costs a heap allocation, in either direction.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{Bench, hello, packet};
+use zportal_core::wire::features::Features;
+use zportal_core::wire::header::FLAG_VNET;
+use zportal_core::wire::vnet::VNET_HEADER_BYTES;
+
+/// Counts what threads named `session` allocate; those of the test itself do not matter.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static COUNTED: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
+}
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNTED.try_with(std::cell::Cell::get).unwrap_or(false) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn no_packet_costs_an_allocation_once_the_session_is_warm() {
+    // Every other thread of this process counts; this one, which plays kernel and peer, does not.
+    COUNTED.set(false);
+    let everything = Features::VNET | Features::TSO4 | Features::PING;
+    let mut bench = Bench::start(everything, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &hello(everything).encode());
+    let mut super_packet = packet(60_000, 1);
+    super_packet[2..4].copy_from_slice(&60_000_u16.to_be_bytes());
+    super_packet[6..8].fill(0);
+    super_packet[9] = 6;
+    super_packet[32] = 0x50;
+    let super_packet = [&[1, 1, 40, 0, 0x78, 5, 20, 0, 16, 0], &super_packet[..]].concat();
+    let sizes = [40, 1400, 5000, 40, 2032, 1000];
+    let mut round = |number: u8| {
+        for size in sizes {
+            let packet = packet(size.min(1400), number);
+            bench.send_packet(&packet);
+            assert_eq!(bench.read_frame(), (0, packet.clone()));
+            bench.write_frame(0, &packet);
+            assert_eq!(bench.receive_packet(), packet);
+        }
+        bench.send_raw(&super_packet);
+        assert_eq!(bench.read_frame(), (FLAG_VNET, super_packet.clone()));
+        bench.write_frame(FLAG_VNET, &super_packet);
+        assert_eq!(
+            bench.receive_raw()[VNET_HEADER_BYTES..],
+            super_packet[VNET_HEADER_BYTES..]
+        );
+    };
+    (0..50).for_each(&mut round);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    assert!(
+        before > 0,
+        "the session's start was not counted: this test sees nothing"
+    );
+    (0..250).for_each(&mut round);
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0);
+}

@@ -1,0 +1,92 @@
+// Makes dist/ from src/: types by tsc, and bundles: one entry a public file, shared code in dist/chunks/, dependencies inside.
+//
+// Why not the files as tsc leaves them: Node opens, reads and compiles each on its own, and oclif and zod have two hundred.
+// Measured as CPU time beyond that of an empty program (Node 20): `zportal up` 255 ms → 97 ms, `zportald` 126 ms → 30 ms.
+// It also leaves the installed package without dependencies.
+
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Plugin } from '@oclif/core'
+import { build } from 'rolldown'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, 'dist')
+const MARK = 'THIRD-PARTY.txt'
+
+/** Everything that is loaded by its path: the API, the two programs, and what oclif finds by itself. */
+const entries = ['index.ts', 'run.ts', 'zportald.ts', ...folder('commands'), ...folder('hooks')]
+
+if (isFresh()) process.exit()
+const startedAt = new Date()
+const tsc = fileURLToPath(import.meta.resolve('typescript/lib/tsc.js'))
+const types = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+if (types.status !== 0) process.exit(1)
+
+const { output } = await build({
+  cwd: root,
+  input: Object.fromEntries(entries.map((entry) => [entry.replace(/\.ts$/, ''), join(root, 'src', entry)])),
+  platform: 'node',
+  // oclif looks for it only when it runs commands from their TypeScript sources.
+  external: ['typescript'],
+  resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+  output: {
+    dir: dist,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    comments: { legal: true },
+  },
+})
+// Only now, and only these: a tunnel that starts meanwhile finds the old chunks or the new ones.
+const written = new Set(output.map(({ fileName }) => fileName))
+for (const file of readdirSync(join(dist, 'chunks'))) {
+  if (!written.has(`chunks/${file}`)) rmSync(join(dist, 'chunks', file))
+}
+await writeManifest()
+// Written last, and so the mark of a dist/ that is complete; as old as the start, so that an edit meanwhile counts.
+writeFileSync(join(dist, MARK), notices(output))
+utimesSync(join(dist, MARK), startedAt, startedAt)
+
+/** Whether nothing has changed since dist/ was made; asked first, because tsc alone takes seconds to find out. */
+function isFresh() {
+  const made = statSync(join(dist, MARK), { throwIfNoEntry: false })
+  if (made === undefined) return false
+  const sources = readdirSync(join(root, 'src'), { recursive: true }).map((file) => join('src', file))
+  const inputs = [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'npm/dist.mjs',
+    'src',
+    ...sources,
+  ]
+  return inputs.every((input) => statSync(join(root, input)).mtimeMs < made.mtimeMs)
+}
+
+/** With it `zportal` loads only the command that runs. This is what `oclif manifest` does, without its two hundred packages. */
+async function writeManifest() {
+  const plugin = new Plugin({ root, ignoreManifest: true, errorOnManifestCreate: true, respectNoCacheDefault: true })
+  await plugin.load()
+  writeFileSync(join(root, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest, null, 2)}\n`)
+}
+
+function folder(name) {
+  return readdirSync(join(root, 'src', name)).map((file) => `${name}/${file}`)
+}
+
+/** The licences of what was bundled: they ask to be passed on with every copy. */
+function notices(chunks) {
+  const modules = chunks.flatMap((chunk) => ('moduleIds' in chunk ? chunk.moduleIds : []))
+  const packages = new Set(modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id) ?? []))
+  return [...packages].sort().map(notice).join('\n')
+}
+
+function notice(folder) {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+  const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8').trim()
+  return `=== ${name} ${version} (${license})\n\n${text}\n`
+}
