@@ -4,7 +4,7 @@
  */
 import { accessSync, constants } from 'node:fs'
 
-import { afterAll, afterEach, beforeEach, describe } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect } from 'vitest'
 
 import { Lab } from './lab.js'
 import type { Child } from './process.js'
@@ -23,6 +23,7 @@ export function endToEnd(title: string, body: (lab: Lab) => void): void {
     afterEach(async ({ task }) => {
       const lastWords = await lab.endAllBut(before)
       if (task.result?.state === 'fail') console.error(lastWords)
+      expect(await lab.tuns()).toEqual([])
     })
     afterAll(() => lab.close())
     body(lab)
