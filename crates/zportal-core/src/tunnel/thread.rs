@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::rand::GetRandomFlags;
@@ -17,6 +18,7 @@ use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
 use crate::tun::Tun;
+use crate::wake::Wake;
 use crate::wire::features::Features;
 use crate::wire::header::MAX_PAYLOAD_BYTES;
 use crate::wire::hello::{Hello, VERSION, digest};
@@ -27,7 +29,7 @@ const RUNTIME_ENTRIES: u32 = 16;
 const DISCARD_BYTES: usize = 2048;
 
 /// Runs the tunnel until it is closed or cannot go on, and answers everybody who still waits.
-pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
+pub(super) fn main(shared: &Shared, wake: Arc<Wake>, options: &Options, opened: Reply<Opened>) {
     let opened = Cell::new(Some(opened));
     precise_timers();
     let body = || -> Error {
@@ -38,7 +40,7 @@ pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
         };
         tokio_uring::builder()
             .entries(RUNTIME_ENTRIES)
-            .start(live(shared, options, ring, &opened))
+            .start(live(shared, &wake, options, ring, &opened))
     };
     // TUN, listener and sockets belong to the future and are gone when this returns, also by panic.
     let end = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
@@ -48,6 +50,7 @@ pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
             .or_else(|| panic.downcast_ref::<String>().cloned());
         Error::Internal(text.unwrap_or_else(|| "a panic without words".into()))
     });
+    drop(wake);
     match opened.take() {
         Some(opened) => opened(Err(end)),
         None => shared.settle_end(end),
@@ -65,11 +68,12 @@ fn precise_timers() {
 /// Opens everything, then serves requests until the tunnel ends; the reason is the value.
 async fn live(
     shared: &Shared,
+    wake: &Wake,
     options: &Options,
     ring: Ring,
     opened: &Cell<Option<Reply<Opened>>>,
 ) -> Error {
-    let mut thread = match TunnelThread::open(shared, options, ring).await {
+    let mut thread = match TunnelThread::open(shared, wake, options, ring).await {
         Ok(thread) => thread,
         Err(error) => return error,
     };
@@ -97,6 +101,7 @@ fn is_final(end: &Error) -> bool {
 
 struct TunnelThread<'a> {
     shared: &'a Shared,
+    wake: &'a Wake,
     options: &'a Options,
     ring: Ring,
     listener: Option<Listener>,
@@ -108,6 +113,7 @@ struct TunnelThread<'a> {
 impl<'a> TunnelThread<'a> {
     async fn open(
         shared: &'a Shared,
+        wake: &'a Wake,
         options: &'a Options,
         ring: Ring,
     ) -> Result<TunnelThread<'a>, Error> {
@@ -125,10 +131,11 @@ impl<'a> TunnelThread<'a> {
         let tun = Tun::open(&options.tun).await?;
         Ok(TunnelThread {
             shared,
+            wake,
             options,
             ring,
             listener,
-            wake_events: watch(&shared.wake)?,
+            wake_events: watch(wake)?,
             hello: hello(options, &tun)?,
             tun,
         })
@@ -203,7 +210,7 @@ impl<'a> TunnelThread<'a> {
         let around = Surroundings {
             tun: &self.tun,
             listener: self.listener.as_ref(),
-            wake: &shared.wake,
+            wake: self.wake,
             stats: &shared.stats,
             notices: &shared.notices,
         };
@@ -221,7 +228,7 @@ impl<'a> TunnelThread<'a> {
     }
 
     async fn close_requested(&self) -> Error {
-        while !self.shared.wake.close_requested() {
+        while !self.wake.close_requested() {
             self.woken().await;
         }
         Error::Closed
@@ -231,7 +238,7 @@ impl<'a> TunnelThread<'a> {
     async fn woken(&self) {
         if let Ok(mut event) = self.wake_events.readable().await {
             event.clear_ready();
-            self.shared.wake.clear();
+            self.wake.clear();
         }
     }
 
