@@ -96,7 +96,9 @@ export class Lab implements AsyncDisposable {
     for (const child of this.#children.toReversed()) {
       await child.stop().catch((error: unknown) => left.push(String(error)))
     }
-    left.push(...(await this.tuns()))
+    await until('the end of every TUN device', GONE_MS, async () => (await this.tuns()).length === 0).catch(async () =>
+      left.push(...(await this.tuns())),
+    )
     if (this.#directory) {
       const files = await readdir(this.#directory, { withFileTypes: true })
       left.push(
