@@ -1,6 +1,6 @@
 //! ZPortal's packet path: TUN → frame → stream → frame → TUN, one OS thread a tunnel.
 //!
-//! Pure modules (`wire`, `crc`, `proxy`, `address`) take bytes and time as arguments and return
+//! Pure modules (`wire`, `crc`, `proxy`, `address`, `queue`) take bytes and time as arguments and return
 //! values; `tun`, `link` and `session` are thin I/O around them; `tunnel` is the thread that owns
 //! all of it. Nothing in this crate knows JavaScript.
 
@@ -11,6 +11,7 @@ pub mod link;
 pub mod merge;
 pub mod notices;
 pub mod proxy;
+pub mod queue;
 pub mod session;
 pub mod stats;
 pub mod tun;
