@@ -19,4 +19,5 @@ pub mod stats;
 pub mod tun;
 pub mod tunnel;
 pub mod wake;
+pub mod window;
 pub mod wire;

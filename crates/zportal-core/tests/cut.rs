@@ -93,7 +93,7 @@ fn headers(shape: &Shape, sequence: u32, id: u16, tcp_flags: u8, body: usize) ->
         transport[6..8].copy_from_slice(&partial.to_be_bytes());
     } else {
         transport[4..8].copy_from_slice(&sequence.to_be_bytes());
-        transport[12] = ((20 + shape.options) / 4 << 4) as u8;
+        transport[12] = (((20 + shape.options) / 4) << 4) as u8;
         transport[13] = tcp_flags;
         transport[16..18].copy_from_slice(&partial.to_be_bytes());
     }

@@ -5,6 +5,7 @@
 
 mod inbound;
 mod outbound;
+mod pace;
 pub mod peer;
 pub mod ring;
 mod slots;
@@ -19,12 +20,14 @@ use crate::notices::Notices;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wake::Wake;
+use crate::window::batch::Sizes;
 use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
 use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
 use crate::wire::hello::Hello;
 use crate::wire::vnet::VNET_HEADER_BYTES;
 use inbound::{Hear, Inbound};
 use outbound::{Drained, Outbound};
+use pace::Pace;
 use peer::{Peer, Speech};
 use ring::{Operation, Ring, Wait};
 
@@ -73,6 +76,8 @@ pub struct Session<'a> {
     proven_at: Instant,
     /// Set once this end was asked to close: when it closes, finished or not.
     closing_at: Option<Instant>,
+    pace: Pace,
+    clock: Instant,
 }
 
 /// Told once that the other end has shown itself a peer, and how it speaks.
@@ -85,11 +90,16 @@ impl<'a> Session<'a> {
         around: Surroundings<'a>,
         mut stream: Stream,
         ours: Hello,
+        seed: [u64; 2],
         on_proven: OnProven<'a>,
     ) -> Session<'a> {
         let peer = Peer::new(ours);
         let early = std::mem::take(&mut stream.early);
-        let mut outbound = Outbound::new();
+        let transport = stream.transport;
+        let clock = Instant::now();
+        let packet_bytes = 3 * u64::from(ours.mtu_bytes);
+        let sizes = Sizes::at(0, packet_bytes);
+        let mut outbound = Outbound::new(seed, sizes);
         // A packet like any other to an original, whose kernel drops it.
         outbound.push_message(0, &ours.encode());
         Session {
@@ -104,7 +114,14 @@ impl<'a> Session<'a> {
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,
+            pace: Pace::new(transport, packet_bytes),
+            clock,
         }
+    }
+
+    /// Nanoseconds since the session began.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Carries packets until the link ends, and says why it did.
@@ -120,7 +137,9 @@ impl<'a> Session<'a> {
     }
 
     fn turn(&mut self) -> Result<(), Error> {
-        self.submit();
+        let now_ns = self.now_ns();
+        self.keep_pace(now_ns);
+        self.submit(now_ns);
         let wait = self.wait();
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
@@ -133,9 +152,13 @@ impl<'a> Session<'a> {
             self.tun_ready = true;
         }
         if self.reads_tun() {
+            let now_ns = self.now_ns();
             let around = &self.around;
             self.tun_paused_until = None;
-            match self.outbound.fill(around.tun, &self.peer, around.stats)? {
+            match self
+                .outbound
+                .fill(now_ns, around.tun, &self.peer, around.stats)?
+            {
                 Drained::Perhaps => {}
                 Drained::Empty { packets } => {
                     self.tun_ready = false;
@@ -151,13 +174,13 @@ impl<'a> Session<'a> {
         self.finish_closing()
     }
 
-    /// Whether a packet may be there that the queue has room for.
+    /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.
     fn reads_tun(&self) -> bool {
-        self.tun_ready && self.closing_at.is_none() && self.outbound.has_room()
+        self.tun_ready && self.closing_at.is_none()
     }
 
     /// Gives the kernel whatever can be under way.
-    fn submit(&mut self) {
+    fn submit(&mut self, now_ns: u64) {
         if !self.ring.in_flight(Operation::Receive) {
             let space = self.inbound.space();
             let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
@@ -168,7 +191,7 @@ impl<'a> Session<'a> {
                     .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
             }
         }
-        self.send();
+        self.send(now_ns);
         if !self.tun_ready
             && self.tun_paused_until.is_none()
             && !self.ring.in_flight(Operation::TunReady)
@@ -192,9 +215,9 @@ impl<'a> Session<'a> {
     ///
     /// A send that does not block is a plain system call: through the ring it would cost a
     /// completion, and often a second entry to fetch it.
-    fn send(&mut self) {
+    fn send(&mut self, now_ns: u64) {
         while !self.ring.in_flight(Operation::Send)
-            && let Some(message) = self.outbound.next_batch()
+            && let Some(message) = self.outbound.next_batch(now_ns, self.around.stats)
         {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the message and all it points to are valid until `sent`.
@@ -208,6 +231,27 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
+    /// unsent in the socket as small as that rate allows.
+    fn keep_pace(&mut self, now_ns: u64) {
+        let blocked = self.ring.in_flight(Operation::Send);
+        let socket = self.stream.socket.as_fd();
+        if let Some(sizes) = self
+            .pace
+            .look(now_ns, socket, self.outbound.sent_bytes(), blocked)
+        {
+            let target_ns = self.pace.target_ns();
+            self.outbound.resize(sizes, target_ns);
+        }
+        let (packets, bytes) = self.outbound.waiting();
+        let stats = self.around.stats;
+        stats.queue_packets.set(packets);
+        stats.queue_bytes.set(bytes);
+        stats
+            .rate_bytes_per_second
+            .set(self.pace.bytes_per_second());
     }
 
     fn wait(&self) -> Wait {
