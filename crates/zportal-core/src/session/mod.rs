@@ -77,6 +77,8 @@ pub struct Session<'a> {
     /// Set once this end was asked to close: when it closes, finished or not.
     closing_at: Option<Instant>,
     pace: Pace,
+    /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
+    send_paused_until: Option<u64>,
     clock: Instant,
 }
 
@@ -115,6 +117,7 @@ impl<'a> Session<'a> {
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,
             pace: Pace::new(transport, packet_bytes),
+            send_paused_until: None,
             clock,
         }
     }
@@ -216,9 +219,18 @@ impl<'a> Session<'a> {
     /// A send that does not block is a plain system call: through the ring it would cost a
     /// completion, and often a second entry to fetch it.
     fn send(&mut self, now_ns: u64) {
-        while !self.ring.in_flight(Operation::Send)
-            && let Some(message) = self.outbound.next_batch(now_ns, self.around.stats)
-        {
+        if self.send_paused_until.is_some_and(|until| now_ns < until) {
+            return;
+        }
+        self.send_paused_until = None;
+        while !self.ring.in_flight(Operation::Send) && !self.outbound.is_idle() {
+            if let Some(pause_ns) = self.pace.pause_ns(self.stream.socket.as_fd()) {
+                self.send_paused_until = Some(now_ns + pause_ns);
+                return;
+            }
+            let Some(message) = self.outbound.next_batch(now_ns, self.around.stats) else {
+                return;
+            };
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the message and all it points to are valid until `sent`.
             let sent = unsafe { libc::sendmsg(self.stream.socket.as_raw_fd(), message, flags) };
@@ -236,14 +248,12 @@ impl<'a> Session<'a> {
     /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
     /// unsent in the socket as small as that rate allows.
     fn keep_pace(&mut self, now_ns: u64) {
-        let blocked = self.ring.in_flight(Operation::Send);
+        let blocked = self.ring.in_flight(Operation::Send) || self.send_paused_until.is_some();
         let socket = self.stream.socket.as_fd();
-        if let Some(sizes) = self
-            .pace
-            .look(now_ns, socket, self.outbound.sent_bytes(), blocked)
-        {
-            let target_ns = self.pace.target_ns();
-            self.outbound.resize(sizes, target_ns);
+        let handed_bytes = self.outbound.sent_bytes();
+        if self.pace.look(now_ns, socket, handed_bytes, blocked) {
+            self.outbound
+                .resize(self.pace.sizes(), self.pace.target_ns());
         }
         let (packets, bytes) = self.outbound.waiting();
         let stats = self.around.stats;
@@ -259,7 +269,10 @@ impl<'a> Session<'a> {
             return Wait::Not;
         }
         let proof = self.on_proven.is_some().then_some(self.proven_at);
-        let times = [proof, self.closing_at, self.tun_paused_until];
+        let send = self
+            .send_paused_until
+            .map(|until| self.clock + Duration::from_nanos(until));
+        let times = [proof, self.closing_at, self.tun_paused_until, send];
         let next = times.into_iter().flatten().min();
         next.map_or(Wait::Completion, |at| {
             Wait::AtMost(at.saturating_duration_since(Instant::now()))
