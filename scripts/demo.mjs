@@ -163,7 +163,8 @@ async function prepared() {
 }
 
 function whyNot() {
-  if (process.getuid() !== 0) return 'network namespaces and TUN devices need root: sudo npm run demo'
+  if (process.getuid() !== 0)
+    return `network namespaces and TUN devices need root: sudo ${execPath} scripts/demo.mjs --no-ensure`
   try {
     accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)
   } catch {
