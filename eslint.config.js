@@ -25,7 +25,7 @@ const nodeGlobals = Object.fromEntries(
 )
 
 export default defineConfig(
-  globalIgnores(['dist/', 'target/', 'coverage/', 'npm/*/']),
+  globalIgnores(['dist/', 'target/', 'crates/', 'coverage/', 'npm/*/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

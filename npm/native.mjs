@@ -26,7 +26,8 @@ const { status } = spawnSync(
     '--release',
     '--platform',
     '--no-js',
-    ...['--dts', join('..', '..', 'target', 'zportal-node.d.ts')],
+    // Kept in the repository: a type test holds src/native.ts to it.
+    ...['--dts', join('..', '..', 'crates', 'zportal-node', 'index.d.ts')],
     ...['--manifest-path', 'crates/zportal-node/Cargo.toml'],
     ...['--package-json-path', 'package.json'],
     ...['--output-dir', join('npm', platform)],

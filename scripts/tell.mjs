@@ -30,6 +30,6 @@ export function failed(text) {
 }
 
 /** A program's own words. */
-export function quoted(text) {
-  for (const line of text.trimEnd().split('\n')) console.log(`    ${dim(line)}`)
+export function quoted(where, text) {
+  console.log(dim(`  ${where.padEnd(7)}  ${text}`))
 }

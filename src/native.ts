@@ -103,30 +103,29 @@ const PLATFORMS = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-
 let loaded: NativeAddon | undefined
 
 /**
- * Loads the addon for this machine: from the folder where `npm run build` leaves it, else from the platform's package.
+ * Loads the addon for this machine, once.
  *
  * @throws {@link ZPortalError} `ZP_NATIVE` with the platform, the architecture and the C library, and what to do.
  */
 export function loadNative(): NativeAddon {
-  loaded ??= load(platform())
+  loaded ??= load(platform(), createRequire(import.meta.url))
   return loaded
 }
 
-function load(platform: string): NativeAddon {
+/** @internal Loads from the folder where `npm run build` leaves the addon, else from the platform's package. */
+export function load(platform: string, require: NodeJS.Require): NativeAddon {
   if (!PLATFORMS.includes(platform)) {
     throw new ZPortalError('ZP_NATIVE', `ZPortal runs on ${PLATFORMS.join(', ')}; this is ${platform}`)
   }
-  // From here as from any bundle of this package, its name leads to its own root.
-  const require = createRequire(import.meta.url)
   try {
+    // From here as from any bundle of this package, its name leads to its own root.
     const built = join(dirname(require.resolve('zportal/package.json')), 'npm', platform, `zportal.${platform}.node`)
     return require(existsSync(built) ? built : `zportal-${platform}`) as NativeAddon
   } catch (cause) {
-    const missing = cause instanceof Error && 'code' in cause && cause.code === 'MODULE_NOT_FOUND'
-    const cure = missing
-      ? `the package zportal-${platform} is not installed: install zportal again without --omit=optional, or run npm run build in a clone`
-      : `${cause instanceof Error ? cause.message : String(cause)}; install zportal again, or run npm run build in a clone`
-    throw new ZPortalError('ZP_NATIVE', `cannot load the native part for ${platform}: ${cure}`, { cause })
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'MODULE_NOT_FOUND'
+    const why = isMissing ? `the package zportal-${platform} is not installed` : String(cause)
+    const cure = 'install zportal again without --omit=optional, or run npm run build in a clone'
+    throw new ZPortalError('ZP_NATIVE', `cannot load the native part for ${platform}: ${why}; ${cure}`, { cause })
   }
 }
 

@@ -6,7 +6,7 @@
  *     │     .1 ├───┤ .2  .17 ├───┤ .18 .33 ├───┤ .34    │     192.0.2.0/28, .16/28, .32/28
  *     └────────┘   └─────────┘   └─────────┘   └────────┘     nobody forwards packets
  */
-import { afterEach, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 
 import { endToEnd } from '../harness/end-to-end.js'
 import { microsocks, SOCKS_PORT } from '../harness/microsocks.js'
@@ -27,9 +27,6 @@ endToEnd('the way to the peer', (lab) => {
     client = line.client
     server = line.server
     proxies = line.proxies as [Stop, Stop]
-  })
-  afterEach(async () => {
-    expect(await client.namespace.tuns()).toEqual([])
   })
 
   /** Dials in vain; gives the one line that says why. */

@@ -10,7 +10,7 @@
  */
 import { fileURLToPath } from 'node:url'
 
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 
 import { endToEnd } from '../harness/end-to-end.js'
 import { OUTER, type Pair, PORT, twoHosts } from '../harness/topology.js'
@@ -71,9 +71,6 @@ endToEnd('what is refused', (lab) => {
   beforeAll(async () => {
     hosts = await twoHosts(lab)
   })
-  afterEach(async () => {
-    expect(await hosts.server.tuns()).toEqual([])
-  })
 
   describe.each([
     { command: 'zportal up', program: [...ZPORTAL, 'up'], code: 2, cases: { ...WRONG, ...WRONG_FOR_UP } },
@@ -82,6 +79,7 @@ endToEnd('what is refused', (lab) => {
     test.each(Object.entries(cases))('%s', async (_name, { args, quotes }) => {
       const child = hosts.server.spawn([...program, ...args])
       await child.exitsWith(code)
+      expect(await hosts.server.tuns()).toEqual([])
       expect(child.stdout).toBe('')
       for (const quoted of quotes) expect(child.stderr).toContain(quoted)
       // A sentence for people, not a trace.
@@ -102,8 +100,10 @@ endToEnd('what is refused', (lab) => {
 
     /** Runs a command that must fail with a code and a cure, and that leaves nothing. */
     async function refused(command: string[], code: string, cure: RegExp): Promise<void> {
+      const before = await hosts.server.tuns()
       const child = hosts.server.spawn(command)
       await child.exitsWith(1)
+      expect(await hosts.server.tuns()).toEqual(before)
       expect(child.stderr).toMatch(new RegExp(`^${code}: .*`, 'm'))
       expect(child.stderr).toMatch(cure)
       expect(child.stderr).not.toMatch(/^\s+at /m)

@@ -6,6 +6,7 @@ import { accessSync, constants } from 'node:fs'
 
 import { afterAll, afterEach, beforeEach, describe } from 'vitest'
 
+import { until } from './deadline.js'
 import { Lab } from './lab.js'
 import type { Child } from './process.js'
 
@@ -23,6 +24,8 @@ export function endToEnd(title: string, body: (lab: Lab) => void): void {
     afterEach(async ({ task }) => {
       const lastWords = await lab.endAllBut(before)
       if (task.result?.state === 'fail') console.error(lastWords)
+      // Not at once: the kernel closes the ring of a process that was killed, and with it the device, a moment later.
+      await until('the end of every TUN device', 2000, async () => (await lab.tuns()).length === 0)
     })
     afterAll(() => lab.close())
     body(lab)

@@ -78,6 +78,14 @@ export class Lab implements AsyncDisposable {
     return ours.map((child) => child.report()).join('\n')
   }
 
+  /** Every TUN device in the laboratory. One dies with its last descriptor: without processes there is none. */
+  async tuns(): Promise<string[]> {
+    const each = this.#namespaces.map(async (namespace) =>
+      (await namespace.tuns()).map((tun) => `the TUN ${tun} in the namespace ${namespace.name}`),
+    )
+    return (await Promise.all(each)).flat()
+  }
+
   /**
    * Afterwards: ends what runs, removes the namespaces, and fails if anything at all was left, be it
    * a process that ignored its signal, a TUN device, a socket file, or a namespace that stays. It is
@@ -88,11 +96,9 @@ export class Lab implements AsyncDisposable {
     for (const child of this.#children.toReversed()) {
       await child.stop().catch((error: unknown) => left.push(String(error)))
     }
-    for (const namespace of this.#namespaces) {
-      // A TUN dies with its last file descriptor, so with the processes stopped there is none.
-      const tuns = await namespace.tuns()
-      left.push(...tuns.map((tun) => `the TUN ${tun} in the namespace ${namespace.name}`))
-    }
+    await until('the end of every TUN device', GONE_MS, async () => (await this.tuns()).length === 0).catch(async () =>
+      left.push(...(await this.tuns())),
+    )
     if (this.#directory) {
       const files = await readdir(this.#directory, { withFileTypes: true })
       left.push(

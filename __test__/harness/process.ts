@@ -30,6 +30,8 @@ export interface ChildOptions {
   cwd?: string
 }
 
+/** How long a program may take to start or to end on a busy machine, in milliseconds; promises have tighter ones. */
+const DEADLINE_MS = 20_000
 /** How long {@link Child.stop} waits for a process to obey before it is killed, in milliseconds. */
 const OBEY_MS = 3000
 /** Lines of output quoted in a failure. */
@@ -86,7 +88,7 @@ export class Child implements AsyncDisposable {
    * The first line that matches, among those that came already (from line number `after` on) and
    * those to come. Fails at once when the process ends without it.
    */
-  async line(pattern: RegExp, { deadlineMs = 5000, after = 0 } = {}): Promise<RegExpExecArray> {
+  async line(pattern: RegExp, { deadlineMs = DEADLINE_MS, after = 0 } = {}): Promise<RegExpExecArray> {
     let watcher: (() => void) | undefined
     const found = new Promise<RegExpExecArray>((resolve, reject) => {
       let next = after
@@ -115,7 +117,7 @@ export class Child implements AsyncDisposable {
   }
 
   /** Waits for the end by itself or by a signal sent before. */
-  async exit(deadlineMs = 5000): Promise<Exit> {
+  async exit(deadlineMs = DEADLINE_MS): Promise<Exit> {
     try {
       return await within(`the end of ${this.command}`, deadlineMs, this.exited)
     } catch (cause) {
@@ -126,7 +128,7 @@ export class Child implements AsyncDisposable {
   }
 
   /** Waits for the end and demands its exit code. */
-  async exitsWith(code: number, deadlineMs = 5000): Promise<this> {
+  async exitsWith(code: number, deadlineMs = DEADLINE_MS): Promise<this> {
     const exit = await this.exit(deadlineMs)
     if (exit.code !== code) {
       throw new Error(`exit ${describe(exit)} instead of ${code}\n${this.report()}`)

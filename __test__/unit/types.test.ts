@@ -1,6 +1,8 @@
 /** What the types make impossible to write. The compiler checks this file (`npm run typecheck`); nothing in it runs. */
 
 import { describe, expectTypeOf, test } from 'vitest'
+import type * as generated from '../../crates/zportal-node/index.js'
+import type * as ours from '../../src/native.js'
 import type { ErrorCode, openTunnel, Peer, Tunnel, TunnelEnd, TunnelOptions, ZPortalError } from '../../src/index.js'
 
 describe('options', () => {
@@ -58,4 +60,14 @@ describe('results', () => {
     }
     expectTypeOf(listen).toBeFunction()
   })
+})
+
+test('what src/native.ts says of the addon is what the binding generates', () => {
+  expectTypeOf<ours.NativeOptions>().toEqualTypeOf<generated.NativeOptions>()
+  expectTypeOf<ours.NativeFailure>().toEqualTypeOf<generated.NativeFailure>()
+  expectTypeOf<ours.NativePeer>().toEqualTypeOf<generated.NativePeer>()
+  expectTypeOf<ours.NativeNotice>().toEqualTypeOf<generated.NativeNotice>()
+  expectTypeOf<ours.NativeStats>().toEqualTypeOf<generated.NativeStats>()
+  expectTypeOf<keyof ours.NativeTunnel>().toEqualTypeOf<keyof generated.NativeTunnel>()
+  expectTypeOf<keyof ours.NativeAddon>().toEqualTypeOf<keyof typeof generated>()
 })

@@ -1,18 +1,26 @@
-/** SIGINT and SIGTERM: the first asks for a clean end, the second takes it. */
+/** SIGINT and SIGTERM: the first asks for a clean end, a second takes it. */
 
 import { constants } from 'node:os'
 
 /** A clean end has to be over within a second of the signal; what then still holds the process is let go. */
 const CLEAN_END_WITHIN_MS = 900
+/** A terminal and a wrapper such as npm or sudo both pass Ctrl-C on: signals this close to the first are the same one. */
+const SAME_SIGNAL_WITHIN_MS = 250
 
-/** Returns a signal that aborts when the process is asked to stop. */
+/** Returns a signal that aborts, with the name of the system's signal as reason, when the process is asked to stop. */
 export function stopSignals(): AbortSignal {
   const controller = new AbortController()
+  let firstAtMs: number | undefined
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(128 + constants.signals[name])
-      controller.abort(name)
-      setTimeout(() => process.exit(1), CLEAN_END_WITHIN_MS).unref()
+      const nowMs = performance.now()
+      if (firstAtMs === undefined) {
+        firstAtMs = nowMs
+        setTimeout(() => process.exit(1), CLEAN_END_WITHIN_MS).unref()
+        controller.abort(name)
+      } else if (nowMs - firstAtMs > SAME_SIGNAL_WITHIN_MS) {
+        process.exit(128 + constants.signals[name])
+      }
     })
   }
   return controller.signal

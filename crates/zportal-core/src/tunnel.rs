@@ -46,6 +46,9 @@ pub struct Options {
     pub role: Role,
     /// Whether super-packets may be carried, if the peer can.
     pub offload: bool,
+    /// Congestion control of the TCP stream to the peer; by default BBR where the kernel has it,
+    /// which keeps the buffers on the way short, else the kernel's own default.
+    pub congestion: Option<String>,
 }
 
 /// What was opened.
@@ -77,7 +80,6 @@ pub type DoneReply = Box<dyn FnOnce() + Send>;
 
 /// What the tunnel's thread shares with others.
 struct Shared {
-    wake: Wake,
     stats: Stats,
     notices: Notices,
     desk: Mutex<Desk>,
@@ -89,6 +91,20 @@ impl Shared {
         self.desk
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Makes the thread look at its requests.
+    fn wake(&self) {
+        if let Some(wake) = self.desk().wake() {
+            wake.wake();
+        }
+    }
+
+    /// Makes the thread end; it may have ended.
+    fn request_close(&self) {
+        if let Some(wake) = self.desk().wake() {
+            wake.request_close();
+        }
     }
 
     /// Answers everybody who waits for a session or for its end.
@@ -131,16 +147,16 @@ impl Tunnel {
         opened: Reply<Opened>,
     ) -> Result<Tunnel, Error> {
         let wake = Wake::new().map_err(|cause| Error::Internal(format!("eventfd: {cause}")))?;
+        let wake = Arc::new(wake);
         let shared = Arc::new(Shared {
-            wake,
             stats: Stats::default(),
             notices: Notices::new(listener),
-            desk: Mutex::default(),
+            desk: Mutex::new(Desk::new(Arc::clone(&wake))),
         });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("zportal".into())
-            .spawn(move || thread::main(&for_thread, &options, opened))
+            .spawn(move || thread::main(&for_thread, wake, &options, opened))
             .map_err(|cause| Error::Internal(format!("cannot start a thread: {cause}")))?;
         Ok(Tunnel {
             shared,
@@ -153,7 +169,7 @@ impl Tunnel {
         let refused = self.shared.desk().want_session(reply);
         match refused {
             Some((reply, error)) => reply(Err(error)),
-            None => self.shared.wake.wake(),
+            None => self.shared.wake(),
         }
     }
 
@@ -175,7 +191,7 @@ impl Tunnel {
         let finished = self.shared.desk().await_finish(reply);
         match finished {
             Some(reply) => reply(),
-            None => self.shared.wake.request_close(),
+            None => self.shared.request_close(),
         }
     }
 }
@@ -183,7 +199,7 @@ impl Tunnel {
 impl Tunnel {
     /// Closes as [`Tunnel::close`] does, and returns when the thread is gone.
     pub fn close_and_wait(&self) {
-        self.shared.wake.request_close();
+        self.shared.request_close();
         let thread = match self.thread.lock() {
             Ok(mut thread) => thread.take(),
             Err(_) => None,

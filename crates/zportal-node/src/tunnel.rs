@@ -3,8 +3,8 @@
 //! Promises are settled from that thread; it is stopped and joined when the environment ends,
 //! so that neither a worker's end nor `process.exit` leaves a TUN behind.
 
-use std::cell::RefCell;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, Weak};
+use std::thread::ThreadId;
 
 use napi::bindgen_prelude::{Env, Function, Object, Result};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -177,27 +177,48 @@ fn failed_open(error: &zportal_core::error::Error) -> OpenOutcome {
     }
 }
 
-thread_local! {
-    /// The tunnels of this environment (each has a thread of its own), once it has opened one.
-    static TUNNELS: RefCell<Option<Vec<Weak<Tunnel>>>> = const { RefCell::new(None) };
-}
+/// The tunnels of all environments of the process.
+static TUNNELS: Mutex<Vec<(ThreadId, Weak<Tunnel>)>> = Mutex::new(Vec::new());
 
+/// Sees to it that the tunnel ends with its environment, and with the process.
 fn close_with_environment(env: &Env, tunnel: &Arc<Tunnel>) -> Result<()> {
-    let is_first = TUNNELS.with_borrow_mut(|tunnels| {
-        let is_first = tunnels.is_none();
-        let tunnels = tunnels.get_or_insert_default();
-        tunnels.retain(|known| known.strong_count() > 0);
-        tunnels.push(Arc::downgrade(tunnel));
+    let this_thread = std::thread::current().id();
+    let is_first = {
+        let mut tunnels = tunnels();
+        let is_first = tunnels.iter().all(|(thread, _)| *thread != this_thread);
+        tunnels.retain(|(_, known)| known.strong_count() > 0);
+        tunnels.push((this_thread, Arc::downgrade(tunnel)));
         is_first
-    });
+    };
     if is_first {
-        env.add_env_cleanup_hook((), |()| {
-            for tunnel in TUNNELS.take().unwrap_or_default() {
-                if let Some(tunnel) = tunnel.upgrade() {
-                    tunnel.close_and_wait();
-                }
+        // Each environment has a thread of its own. The main one's hooks are not run when
+        // `process.exit` ends it, but exit handlers are.
+        env.add_env_cleanup_hook((), move |()| close_all(|thread| thread == this_thread))?;
+        static AT_EXIT: Once = Once::new();
+        AT_EXIT.call_once(|| {
+            extern "C" fn close_at_exit() {
+                close_all(|_| true);
             }
-        })?;
+            // SAFETY: the function touches only what lives as long as the process. A failure
+            // leaves the socket file behind when a program exits without closing.
+            unsafe { libc::atexit(close_at_exit) };
+        });
     }
     Ok(())
+}
+
+fn close_all(is_meant: impl Fn(ThreadId) -> bool) {
+    let meant: Vec<_> = {
+        let mut tunnels = tunnels();
+        tunnels
+            .extract_if(.., |(thread, _)| is_meant(*thread))
+            .collect()
+    };
+    for tunnel in meant.iter().filter_map(|(_, tunnel)| tunnel.upgrade()) {
+        tunnel.close_and_wait();
+    }
+}
+
+fn tunnels() -> MutexGuard<'static, Vec<(ThreadId, Weak<Tunnel>)>> {
+    TUNNELS.lock().unwrap_or_else(PoisonError::into_inner)
 }

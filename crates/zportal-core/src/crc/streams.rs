@@ -47,9 +47,10 @@ fn crc32c_one(bytes: &[u8]) -> u32 {
 #[target_feature(enable = "sse4.2")]
 pub(super) fn append(crc: u32, bytes: &[u8]) -> u32 {
     let (words, mut rest) = bytes.as_chunks::<8>();
-    let wide = words
-        .iter()
-        .fold(u64::from(crc), |crc, word| step(crc, *word));
+    let mut wide = u64::from(crc);
+    for word in words {
+        wide = step(wide, *word);
+    }
     let mut crc = wide as u32;
     if let Some((word, after)) = rest.split_first_chunk::<4>() {
         crc = _mm_crc32_u32(crc, u32::from_le_bytes(*word));

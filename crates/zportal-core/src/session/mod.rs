@@ -5,6 +5,7 @@
 
 mod inbound;
 mod outbound;
+mod pace;
 pub mod peer;
 pub mod ring;
 mod slots;
@@ -19,12 +20,14 @@ use crate::notices::Notices;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wake::Wake;
+use crate::window::batch::Sizes;
 use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
 use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
 use crate::wire::hello::Hello;
 use crate::wire::vnet::VNET_HEADER_BYTES;
 use inbound::{Hear, Inbound};
 use outbound::{Drained, Outbound};
+use pace::Pace;
 use peer::{Peer, Speech};
 use ring::{Operation, Ring, Wait};
 
@@ -33,6 +36,12 @@ const SILENT_PROOF: Duration = Duration::from_secs(1);
 
 /// A closing end lets the frame under way go out, so that the peer sees no torn one; not longer.
 const CLOSING_TIME: Duration = Duration::from_millis(300);
+
+/// A TUN that gave so many packets at one waking gives them faster than a waking is worth...
+const BURST_PACKETS: usize = 4;
+/// ...so it is left alone for this long, and the next batch is a larger one: what network cards
+/// call interrupt moderation. A lone ping never waits.
+const BURST_PAUSE: Duration = Duration::from_micros(60);
 
 /// How many newcomers are turned away in one turn while a peer is seated.
 const REFUSALS_PER_TURN: usize = 16;
@@ -60,11 +69,17 @@ pub struct Session<'a> {
     inbound: Inbound,
     outbound: Outbound,
     tun_ready: bool,
+    /// While packets come in bursts: when to look for the next.
+    tun_paused_until: Option<Instant>,
     /// Called once, with the first valid frame or after [`SILENT_PROOF`].
     on_proven: Option<OnProven<'a>>,
     proven_at: Instant,
     /// Set once this end was asked to close: when it closes, finished or not.
     closing_at: Option<Instant>,
+    pace: Pace,
+    /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
+    send_paused_until: Option<u64>,
+    clock: Instant,
 }
 
 /// Told once that the other end has shown itself a peer, and how it speaks.
@@ -77,11 +92,16 @@ impl<'a> Session<'a> {
         around: Surroundings<'a>,
         mut stream: Stream,
         ours: Hello,
+        seed: [u64; 2],
         on_proven: OnProven<'a>,
     ) -> Session<'a> {
         let peer = Peer::new(ours);
         let early = std::mem::take(&mut stream.early);
-        let mut outbound = Outbound::new();
+        let transport = stream.transport;
+        let clock = Instant::now();
+        let packet_bytes = 3 * u64::from(ours.mtu_bytes);
+        let sizes = Sizes::at(0, packet_bytes);
+        let mut outbound = Outbound::new(seed, sizes);
         // A packet like any other to an original, whose kernel drops it.
         outbound.push_message(0, &ours.encode());
         Session {
@@ -92,10 +112,19 @@ impl<'a> Session<'a> {
             stream,
             peer,
             tun_ready: true,
+            tun_paused_until: None,
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,
+            pace: Pace::new(transport, packet_bytes),
+            send_paused_until: None,
+            clock,
         }
+    }
+
+    /// Nanoseconds since the session began.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Carries packets until the link ends, and says why it did.
@@ -111,16 +140,36 @@ impl<'a> Session<'a> {
     }
 
     fn turn(&mut self) -> Result<(), Error> {
-        self.submit();
+        let now_ns = self.now_ns();
+        self.keep_pace(now_ns);
+        self.submit(now_ns);
         let wait = self.wait();
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
             self.complete(operation, result)?;
         }
+        if self
+            .tun_paused_until
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            self.tun_ready = true;
+        }
         if self.reads_tun() {
+            let now_ns = self.now_ns();
             let around = &self.around;
-            let drained = self.outbound.fill(around.tun, &self.peer, around.stats)?;
-            self.tun_ready = drained == Drained::Perhaps;
+            self.tun_paused_until = None;
+            match self
+                .outbound
+                .fill(now_ns, around.tun, &self.peer, around.stats)?
+            {
+                Drained::Perhaps => {}
+                Drained::Empty { packets } => {
+                    self.tun_ready = false;
+                    if packets >= BURST_PACKETS {
+                        self.tun_paused_until = Some(Instant::now() + BURST_PAUSE);
+                    }
+                }
+            }
         }
         if self.on_proven.is_some() && Instant::now() >= self.proven_at {
             self.prove();
@@ -128,13 +177,13 @@ impl<'a> Session<'a> {
         self.finish_closing()
     }
 
-    /// Whether a packet may be there that the queue has room for.
+    /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.
     fn reads_tun(&self) -> bool {
-        self.tun_ready && self.closing_at.is_none() && self.outbound.has_room()
+        self.tun_ready && self.closing_at.is_none()
     }
 
     /// Gives the kernel whatever can be under way.
-    fn submit(&mut self) {
+    fn submit(&mut self, now_ns: u64) {
         if !self.ring.in_flight(Operation::Receive) {
             let space = self.inbound.space();
             let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
@@ -145,8 +194,11 @@ impl<'a> Session<'a> {
                     .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
             }
         }
-        self.send();
-        if !self.tun_ready && !self.ring.in_flight(Operation::TunReady) {
+        self.send(now_ns);
+        if !self.tun_ready
+            && self.tun_paused_until.is_none()
+            && !self.ring.in_flight(Operation::TunReady)
+        {
             self.ring
                 .poll_readable(Operation::TunReady, self.around.tun.as_fd());
         }
@@ -166,10 +218,19 @@ impl<'a> Session<'a> {
     ///
     /// A send that does not block is a plain system call: through the ring it would cost a
     /// completion, and often a second entry to fetch it.
-    fn send(&mut self) {
-        while !self.ring.in_flight(Operation::Send)
-            && let Some(message) = self.outbound.next_batch()
-        {
+    fn send(&mut self, now_ns: u64) {
+        if self.send_paused_until.is_some_and(|until| now_ns < until) {
+            return;
+        }
+        self.send_paused_until = None;
+        while !self.ring.in_flight(Operation::Send) && !self.outbound.is_idle() {
+            if let Some(pause_ns) = self.pace.pause_ns(self.stream.socket.as_fd()) {
+                self.send_paused_until = Some(now_ns + pause_ns);
+                return;
+            }
+            let Some(message) = self.outbound.next_batch(now_ns, self.around.stats) else {
+                return;
+            };
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the message and all it points to are valid until `sent`.
             let sent = unsafe { libc::sendmsg(self.stream.socket.as_raw_fd(), message, flags) };
@@ -184,12 +245,35 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
+    /// unsent in the socket as small as that rate allows.
+    fn keep_pace(&mut self, now_ns: u64) {
+        let blocked = self.ring.in_flight(Operation::Send) || self.send_paused_until.is_some();
+        let socket = self.stream.socket.as_fd();
+        let handed_bytes = self.outbound.sent_bytes();
+        if self.pace.look(now_ns, socket, handed_bytes, blocked) {
+            self.outbound
+                .resize(self.pace.sizes(), self.pace.target_ns());
+        }
+        let (packets, bytes) = self.outbound.waiting();
+        let stats = self.around.stats;
+        stats.queue_packets.set(packets);
+        stats.queue_bytes.set(bytes);
+        stats
+            .rate_bytes_per_second
+            .set(self.pace.bytes_per_second());
+    }
+
     fn wait(&self) -> Wait {
         if self.reads_tun() {
             return Wait::Not;
         }
         let proof = self.on_proven.is_some().then_some(self.proven_at);
-        let next = [proof, self.closing_at].into_iter().flatten().min();
+        let send = self
+            .send_paused_until
+            .map(|until| self.clock + Duration::from_nanos(until));
+        let times = [proof, self.closing_at, self.tun_paused_until, send];
+        let next = times.into_iter().flatten().min();
         next.map_or(Wait::Completion, |at| {
             Wait::AtMost(at.saturating_duration_since(Instant::now()))
         })

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::{DoneReply, EndReply, PeerInfo, Reply};
 use crate::error::Error;
+use crate::wake::Wake;
 
 /// Requests without an answer yet, and how the last session ended.
-#[derive(Default)]
 pub(super) struct Desk {
+    /// How to reach the thread; given up when it finishes, so that a tunnel that is closed holds
+    /// no descriptor however long its handle lives.
+    wake: Option<Arc<Wake>>,
     /// Asked for and not yet answered.
     wanted: Option<Reply<PeerInfo>>,
     /// A session has been asked for, and has neither failed nor ended.
@@ -16,16 +19,32 @@ pub(super) struct Desk {
     ends: Vec<EndReply>,
     last_end: Option<Arc<Error>>,
     closes: Vec<DoneReply>,
-    finished: bool,
 }
 
 impl Desk {
+    /// Nothing requested.
+    pub(super) fn new(wake: Arc<Wake>) -> Desk {
+        Desk {
+            wake: Some(wake),
+            wanted: None,
+            busy: false,
+            ends: Vec::new(),
+            last_end: None,
+            closes: Vec::new(),
+        }
+    }
+
+    /// How to reach the thread, unless it has finished.
+    pub(super) fn wake(&self) -> Option<&Wake> {
+        self.wake.as_deref()
+    }
+
     /// Asks for a session; gives the request back, with the reason, if there can be none.
     pub(super) fn want_session(
         &mut self,
         reply: Reply<PeerInfo>,
     ) -> Option<(Reply<PeerInfo>, Error)> {
-        if self.finished {
+        if self.wake.is_none() {
             return Some((reply, Error::Closed));
         }
         if self.busy {
@@ -50,7 +69,7 @@ impl Desk {
 
     /// Waits for the end of the session; gives the request back with the answer if that is known.
     pub(super) fn await_end(&mut self, reply: EndReply) -> Option<(EndReply, Arc<Error>)> {
-        if self.busy && !self.finished {
+        if self.busy && self.wake.is_some() {
             self.ends.push(reply);
             return None;
         }
@@ -67,7 +86,7 @@ impl Desk {
 
     /// Waits for the thread to finish; gives the request back if it has.
     pub(super) fn await_finish(&mut self, reply: DoneReply) -> Option<DoneReply> {
-        if self.finished {
+        if self.wake.is_none() {
             return Some(reply);
         }
         self.closes.push(reply);
@@ -76,7 +95,7 @@ impl Desk {
 
     /// Notes that the thread does nothing more; those returned are to be answered without the lock.
     pub(super) fn finish(&mut self) -> Vec<DoneReply> {
-        self.finished = true;
+        self.wake = None;
         std::mem::take(&mut self.closes)
     }
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::rand::GetRandomFlags;
@@ -12,23 +13,27 @@ use tokio::io::unix::AsyncFd;
 
 use super::{Opened, Options, PeerInfo, Reply, Role, Shared};
 use crate::error::Error;
-use crate::link::{self, Listener, Stream};
+use crate::link::{self, Listener, Stream, Transport};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
 use crate::tun::Tun;
+use crate::wake::Wake;
 use crate::wire::features::Features;
 use crate::wire::header::MAX_PAYLOAD_BYTES;
 use crate::wire::hello::{Hello, VERSION, digest};
 
 /// Submission entries of the runtime's own ring, which serves the dial only.
 const RUNTIME_ENTRIES: u32 = 16;
+/// Keeps no more on the way than the path needs (draft-ietf-ccwg-bbr).
+const DEFAULT_CONGESTION: &str = "bbr";
 /// Room for the beginning of a packet that is thrown away.
 const DISCARD_BYTES: usize = 2048;
 
 /// Runs the tunnel until it is closed or cannot go on, and answers everybody who still waits.
-pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
+pub(super) fn main(shared: &Shared, wake: Arc<Wake>, options: &Options, opened: Reply<Opened>) {
     let opened = Cell::new(Some(opened));
+    precise_timers();
     let body = || -> Error {
         // Asked before the runtime, which would panic where io_uring is forbidden.
         let ring = match Ring::new() {
@@ -37,7 +42,7 @@ pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
         };
         tokio_uring::builder()
             .entries(RUNTIME_ENTRIES)
-            .start(live(shared, options, ring, &opened))
+            .start(live(shared, &wake, options, ring, &opened))
     };
     // TUN, listener and sockets belong to the future and are gone when this returns, also by panic.
     let end = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
@@ -47,6 +52,7 @@ pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
             .or_else(|| panic.downcast_ref::<String>().cloned());
         Error::Internal(text.unwrap_or_else(|| "a panic without words".into()))
     });
+    drop(wake);
     match opened.take() {
         Some(opened) => opened(Err(end)),
         None => shared.settle_end(end),
@@ -54,14 +60,22 @@ pub(super) fn main(shared: &Shared, options: &Options, opened: Reply<Opened>) {
     shared.finish();
 }
 
+/// By default the kernel may be 50 µs late with every timer, as long as a pause between bursts.
+fn precise_timers() {
+    let slack_ns: libc::c_ulong = 1_000;
+    // SAFETY: PR_SET_TIMERSLACK takes a number for the calling thread. A failure costs precision.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns) };
+}
+
 /// Opens everything, then serves requests until the tunnel ends; the reason is the value.
 async fn live(
     shared: &Shared,
+    wake: &Wake,
     options: &Options,
     ring: Ring,
     opened: &Cell<Option<Reply<Opened>>>,
 ) -> Error {
-    let mut thread = match TunnelThread::open(shared, options, ring).await {
+    let mut thread = match TunnelThread::open(shared, wake, options, ring).await {
         Ok(thread) => thread,
         Err(error) => return error,
     };
@@ -89,6 +103,7 @@ fn is_final(end: &Error) -> bool {
 
 struct TunnelThread<'a> {
     shared: &'a Shared,
+    wake: &'a Wake,
     options: &'a Options,
     ring: Ring,
     listener: Option<Listener>,
@@ -100,6 +115,7 @@ struct TunnelThread<'a> {
 impl<'a> TunnelThread<'a> {
     async fn open(
         shared: &'a Shared,
+        wake: &'a Wake,
         options: &'a Options,
         ring: Ring,
     ) -> Result<TunnelThread<'a>, Error> {
@@ -117,10 +133,11 @@ impl<'a> TunnelThread<'a> {
         let tun = Tun::open(&options.tun).await?;
         Ok(TunnelThread {
             shared,
+            wake,
             options,
             ring,
             listener,
-            wake_events: watch(&shared.wake)?,
+            wake_events: watch(wake)?,
             hello: hello(options, &tun)?,
             tun,
         })
@@ -181,6 +198,7 @@ impl<'a> TunnelThread<'a> {
             Ok(stale) => shared.stats.drops_down.add(stale),
             Err(gone) => return gone,
         }
+        self.choose_congestion_control(&stream);
         let on_proven = Box::new(move |speech: &Speech| {
             shared.stats.peers_accepted.add(1);
             let wanted = shared.desk().take_wanted();
@@ -195,11 +213,32 @@ impl<'a> TunnelThread<'a> {
         let around = Surroundings {
             tun: &self.tun,
             listener: self.listener.as_ref(),
-            wake: &shared.wake,
+            wake: self.wake,
             stats: &shared.stats,
             notices: &shared.notices,
         };
-        Session::new(&mut self.ring, around, stream, self.hello, on_proven).run()
+        let seed = match random::<16>() {
+            Ok(bytes) => u128::from_ne_bytes(bytes),
+            Err(error) => return error,
+        };
+        let seed = [seed as u64, (seed >> 64) as u64];
+        Session::new(&mut self.ring, around, stream, self.hello, seed, on_proven).run()
+    }
+
+    fn choose_congestion_control(&self, stream: &Stream) {
+        if stream.transport != Transport::Tcp {
+            return;
+        }
+        let wanted = self.options.congestion.as_deref();
+        let name = wanted.unwrap_or(DEFAULT_CONGESTION);
+        let set = rustix::net::sockopt::set_tcp_congestion(&stream.socket, name);
+        if let Err(errno) = set {
+            let message = format!("the kernel refused the congestion control {name}: {errno}");
+            match wanted {
+                Some(_) => self.shared.notices.warn("congestion", message),
+                None => self.shared.notices.info("congestion", message),
+            }
+        }
     }
 
     /// Does `work` while no peer is connected; the TUN is emptied meanwhile, and a close is heard.
@@ -213,7 +252,7 @@ impl<'a> TunnelThread<'a> {
     }
 
     async fn close_requested(&self) -> Error {
-        while !self.shared.wake.close_requested() {
+        while !self.wake.close_requested() {
             self.woken().await;
         }
         Error::Closed
@@ -223,7 +262,7 @@ impl<'a> TunnelThread<'a> {
     async fn woken(&self) {
         if let Ok(mut event) = self.wake_events.readable().await {
             event.clear_ready();
-            self.shared.wake.clear();
+            self.wake.clear();
         }
     }
 
@@ -251,11 +290,17 @@ impl<'a> TunnelThread<'a> {
     }
 }
 
+/// Bytes that nobody guesses.
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Error> {
+    let mut bytes = [0; BYTES];
+    rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty())
+        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
+    Ok(bytes)
+}
+
 /// What this end says of itself, for the life of the tunnel.
 fn hello(options: &Options, tun: &Tun) -> Result<Hello, Error> {
-    let mut session_id = [0; 16];
-    rustix::rand::getrandom(&mut session_id, GetRandomFlags::empty())
-        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
+    let session_id = random()?;
     let offloads = if options.offload {
         tun.offloads()
     } else {

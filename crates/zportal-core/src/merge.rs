@@ -1,0 +1,186 @@
+//! A run of datagrams of one flow becomes one super-packet, which the other kernel cuts into the
+//! very same datagrams again: same headers, same sizes, same order.
+//!
+//! A kernel makes super-packets of a TCP stream by itself, of datagrams only where the program
+//! asks (UDP_SEGMENT). A burst of small ones, as games, DNS and VoIP send them, would cost a frame
+//! and a TUN write each; merged, it costs one (USO, `VIRTIO_NET_HDR_GSO_UDP_L4` of
+//! `linux/virtio_net.h`). Only datagrams whose checksum is still partial are merged: their sender
+//! is this machine's kernel, so nothing damaged gets a fresh checksum.
+
+#![forbid(unsafe_code)]
+
+use std::ops::Range;
+
+use crate::checksum::{add, replace};
+use crate::wire::features::Features;
+use crate::wire::vnet::{GSO_NONE, GSO_UDP_L4, NEEDS_CSUM, VNET_HEADER_BYTES};
+
+/// Kernels before 6.9 cut at most so many datagrams from one super-packet (`UDP_MAX_SEGMENTS`).
+pub const SEGMENTS_MAX: usize = 64;
+/// The length fields of IPv4 and UDP have 16 bits.
+const PACKET_MAX_BYTES: usize = 65_535;
+
+const UDP: u8 = 17;
+const UDP_HEADER_BYTES: usize = 8;
+const IPV4_HEADER_BYTES: usize = 20;
+const IPV6_HEADER_BYTES: usize = 40;
+/// Where the checksum stands in a UDP header.
+const UDP_CHECKSUM_AT: usize = 6;
+/// The flag Don't Fragment, in the high byte of the fragment field.
+const DONT_FRAGMENT: u8 = 0x40;
+
+/// Datagrams that lie one after the other: a virtio_net_hdr and the headers of the first, then
+/// the payload of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    ip_header_bytes: usize,
+    /// Payload of each datagram but the last, which may be shorter; bytes.
+    segment_bytes: usize,
+    segments: usize,
+    /// A shorter datagram has come, which can only be the last.
+    closed: bool,
+}
+
+impl Run {
+    /// Whether a run may begin with this packet (virtio_net_hdr, then IP), for a peer that
+    /// takes `agreed`.
+    pub fn begin(first: &[u8], agreed: Features) -> Option<Run> {
+        let ip_header_bytes = plain_datagram(first)?;
+        let needed = if ip_header_bytes == IPV4_HEADER_BYTES {
+            Features::USO4
+        } else {
+            Features::USO6
+        };
+        let segment_bytes = first.len() - headers_bytes(ip_header_bytes);
+        (agreed.contains(needed) && segment_bytes > 0).then_some(Run {
+            ip_header_bytes,
+            segment_bytes,
+            segments: 1,
+            closed: false,
+        })
+    }
+
+    /// How many datagrams it stands for.
+    pub fn segments(&self) -> usize {
+        self.segments
+    }
+
+    /// Where the payload of `next` lies, if `next` continues the run that lies in `run`; its
+    /// payload then belongs behind the run.
+    pub fn take(&mut self, run: &[u8], next: &[u8]) -> Option<Range<usize>> {
+        if self.closed || self.segments == SEGMENTS_MAX {
+            return None;
+        }
+        if plain_datagram(next)? != self.ip_header_bytes {
+            return None;
+        }
+        let headers = headers_bytes(self.ip_header_bytes);
+        let bytes = next.len() - headers;
+        let fits = (1..=self.segment_bytes).contains(&bytes)
+            && run.len() + bytes - VNET_HEADER_BYTES <= PACKET_MAX_BYTES;
+        let first_ip = &run[VNET_HEADER_BYTES..headers];
+        let next_ip = &next[VNET_HEADER_BYTES..headers];
+        if !fits || !self.is_same_flow(first_ip, next_ip) {
+            return None;
+        }
+        self.segments += 1;
+        self.closed = bytes < self.segment_bytes;
+        Some(headers..next.len())
+    }
+
+    /// Whether the headers (IP, then UDP) differ in nothing but what the kernel that cuts makes
+    /// anew: lengths, checksums, and the identification of a packet that is no fragment.
+    fn is_same_flow(&self, first: &[u8], next: &[u8]) -> bool {
+        let (first_ip, first_udp) = first.split_at(self.ip_header_bytes);
+        let (next_ip, next_udp) = next.split_at(self.ip_header_bytes);
+        if first_udp[..4] != next_udp[..4] {
+            return false;
+        }
+        if self.ip_header_bytes == IPV6_HEADER_BYTES {
+            return first_ip[..4] == next_ip[..4] && first_ip[6..] == next_ip[6..];
+        }
+        let number = |ip: &[u8]| u16::from_be_bytes([ip[4], ip[5]]);
+        let position = u16::try_from(self.segments).unwrap_or(u16::MAX);
+        // The kernel that cuts counts the identification up; without Don't Fragment it matters.
+        let identified = first_ip[6] & DONT_FRAGMENT != 0
+            || number(next_ip) == number(first_ip).wrapping_add(position);
+        identified
+            && first_ip[..2] == next_ip[..2]
+            && first_ip[6..10] == next_ip[6..10]
+            && first_ip[12..] == next_ip[12..]
+    }
+
+    /// Writes the headers of the super-packet that lies in `run`; a run of one stays as it is.
+    pub fn finish(&self, run: &mut [u8]) {
+        if self.segments == 1 {
+            return;
+        }
+        let headers = headers_bytes(self.ip_header_bytes);
+        let ip_bytes = run.len() - VNET_HEADER_BYTES;
+        let (vnet, packet) = run.split_at_mut(VNET_HEADER_BYTES);
+        vnet[1] = GSO_UDP_L4;
+        vnet[2..4].copy_from_slice(&to_u16(headers - VNET_HEADER_BYTES).to_le_bytes());
+        vnet[4..6].copy_from_slice(&to_u16(self.segment_bytes).to_le_bytes());
+        let (ip, udp) = packet.split_at_mut(self.ip_header_bytes);
+        let udp_bytes = to_u16(ip_bytes - self.ip_header_bytes);
+        if self.ip_header_bytes == IPV4_HEADER_BYTES {
+            replace(ip, 2, 10, to_u16(ip_bytes));
+        } else {
+            ip[4..6].copy_from_slice(&udp_bytes.to_be_bytes());
+        }
+        // A partial checksum is the plain sum of the pseudo-header, where a full one is its
+        // complement: so the length enters it complemented.
+        let old = u16::from_be_bytes([udp[4], udp[5]]);
+        let sum = u16::from_be_bytes([udp[UDP_CHECKSUM_AT], udp[UDP_CHECKSUM_AT + 1]]);
+        let sum = add(add(sum, !old), udp_bytes);
+        udp[4..6].copy_from_slice(&udp_bytes.to_be_bytes());
+        udp[UDP_CHECKSUM_AT..UDP_CHECKSUM_AT + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// The IP header's size, if this is a whole UDP datagram with a partial checksum, without options
+/// or extension headers, that is no super-packet yet.
+fn plain_datagram(payload: &[u8]) -> Option<usize> {
+    let (vnet, packet) = payload.split_first_chunk::<VNET_HEADER_BYTES>()?;
+    if vnet[0] & NEEDS_CSUM == 0 || vnet[1] != GSO_NONE {
+        return None;
+    }
+    let ip_header_bytes = match packet.first()? {
+        0x45 => IPV4_HEADER_BYTES,
+        first if first >> 4 == 6 => IPV6_HEADER_BYTES,
+        _ => return None,
+    };
+    if packet.len() < ip_header_bytes + UDP_HEADER_BYTES {
+        return None;
+    }
+    let (protocol, whole) = if ip_header_bytes == IPV4_HEADER_BYTES {
+        let fragment = u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff;
+        let length = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+        (packet[9], fragment == 0 && length == packet.len())
+    } else {
+        let length = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
+        (packet[6], length + IPV6_HEADER_BYTES == packet.len())
+    };
+    let checksum_start = usize::from(u16::from_le_bytes([vnet[6], vnet[7]]));
+    let checksum_offset = usize::from(u16::from_le_bytes([vnet[8], vnet[9]]));
+    let udp_length = usize::from(u16::from_be_bytes([
+        packet[ip_header_bytes + 4],
+        packet[ip_header_bytes + 5],
+    ]));
+    (protocol == UDP
+        && whole
+        && udp_length == packet.len() - ip_header_bytes
+        && checksum_start == ip_header_bytes
+        && checksum_offset == UDP_CHECKSUM_AT)
+        .then_some(ip_header_bytes)
+}
+
+/// Everything in front of the payload.
+fn headers_bytes(ip_header_bytes: usize) -> usize {
+    VNET_HEADER_BYTES + ip_header_bytes + UDP_HEADER_BYTES
+}
+
+/// Lengths here are those of one packet, which [`PACKET_MAX_BYTES`] bounds.
+fn to_u16(bytes: usize) -> u16 {
+    u16::try_from(bytes).unwrap_or(u16::MAX)
+}

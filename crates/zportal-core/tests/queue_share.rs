@@ -1,0 +1,176 @@
+//! Who goes when: equal shares for those who want all, precedence for those who want little, and
+//! the one who fills the memory pays.
+
+mod queue_support;
+
+use queue_support::{NOT_ECT, jain_index, numbered};
+use zportal_core::queue::DropCause;
+use zportal_core::queue::fq_codel::{Config, FqCodel};
+
+/// So many bytes that CoDel and the bound stay out of it.
+const LIMIT_BYTES: usize = 64 << 20;
+const SPARSE: u16 = 999;
+
+type Queue = FqCodel<queue_support::Numbered>;
+
+fn queue(limit_memory_bytes: usize) -> Queue {
+    // A key under which the flows of these tests do not meet in one queue.
+    let mut config = Config::new(limit_memory_bytes, [21, 24]);
+    config.target_ns = u64::MAX;
+    FqCodel::new(config)
+}
+
+/// Keeps 8 flows backlogged with their sizes of packets, and returns what each could send.
+fn shares(sizes: [usize; 8], turns: u64) -> [f64; 8] {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut sent = [0.0; 8];
+    let enqueue = |queue: &mut Queue, flow: usize| {
+        let packet = numbered(0, flow as u16, sizes[flow], NOT_ECT);
+        queue.enqueue(0, packet, &mut |_, _| panic!("nothing is to be dropped"));
+    };
+    for flow in (0..8).cycle().take(24) {
+        enqueue(&mut queue, flow);
+    }
+    for _ in 0..turns {
+        let dequeued = queue.dequeue(0, &mut |_, _| panic!("nothing is to be dropped"));
+        let packet = dequeued.expect("all flows have packets").packet;
+        sent[usize::from(packet.flow)] += packet.wire_bytes as f64;
+        enqueue(&mut queue, packet.flow.into());
+    }
+    sent
+}
+
+#[test]
+fn eight_flows_share_by_bytes() {
+    for sizes in [
+        [1500; 8],
+        [64_000; 8],
+        [60, 100, 200, 400, 800, 1000, 1200, 1500],
+        [60, 1500, 1500, 64_000, 64_000, 30_000, 9000, 200],
+    ] {
+        let sent = shares(sizes, 100_000);
+        let index = jain_index(&sent);
+        assert!(index >= 0.999, "{sizes:?}: {index} of {sent:?}");
+    }
+}
+
+/// A packet of a flow that had nothing waiting is the next but those of other such flows.
+#[test]
+fn a_sparse_flow_goes_first() {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut no_drops = |_, _| panic!("nothing is to be dropped");
+    for round in 0..200u64 {
+        for flow in 0..8 {
+            let wire_bytes = if flow < 4 { 64_000 } else { 1500 };
+            queue.enqueue(0, numbered(round, flow, wire_bytes, NOT_ECT), &mut no_drops);
+        }
+        if round % 10 == 9 {
+            // Another flow each time, as of lookups from new ports.
+            let sparse = SPARSE + round as u16;
+            queue.enqueue(0, numbered(round, sparse, 100, NOT_ECT), &mut no_drops);
+            let first = queue.dequeue(0, &mut no_drops).expect("it is there");
+            assert_eq!(first.packet.flow, sparse, "round {round}");
+        }
+        queue.dequeue(0, &mut no_drops);
+    }
+}
+
+/// Eight downloads wake up at once, with 64 KiB each, and then somebody looks a name up.
+#[test]
+fn super_packets_of_new_flows_do_not_go_before_a_lookup() {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut no_drops = |_, _| panic!("nothing is to be dropped");
+    for flow in 0..8 {
+        queue.enqueue(0, numbered(0, flow, 64_000, NOT_ECT), &mut no_drops);
+    }
+    queue.enqueue(0, numbered(0, SPARSE, 100, NOT_ECT), &mut no_drops);
+    let first = queue.dequeue(0, &mut no_drops).expect("it is there");
+    assert_eq!(first.packet.flow, SPARSE);
+}
+
+/// Flows that always seem new must not keep old ones from their turn (RFC 8290, 4.2).
+#[test]
+fn new_flows_do_not_starve_old_ones() {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut no_drops = |_, _| panic!("nothing is to be dropped");
+    let mut sent = [0.0; 2];
+    for round in 0..10_000 {
+        queue.enqueue(0, numbered(round, 0, 1500, NOT_ECT), &mut no_drops);
+        // One packet, and empty again, each time.
+        queue.enqueue(0, numbered(round, 1, 1500, NOT_ECT), &mut no_drops);
+        let packet = queue
+            .dequeue(0, &mut no_drops)
+            .expect("two are there")
+            .packet;
+        sent[usize::from(packet.flow)] += packet.wire_bytes as f64;
+        if queue.packets() > 4000 {
+            queue.clear(&mut |_| {});
+        }
+    }
+    assert!(jain_index(&sent) >= 0.99, "{sent:?}");
+}
+
+#[test]
+fn the_one_who_fills_the_memory_pays() {
+    const LIMIT: usize = 1 << 20;
+    let mut queue = queue(LIMIT);
+    let mut number = 0;
+    let mut oldest = 0;
+    let mut dropped = 0;
+    for flow in 1..4 {
+        queue.enqueue(0, numbered(0, flow, 1500, NOT_ECT), &mut |_, _| {
+            panic!("room")
+        });
+    }
+    for _ in 0..5000 {
+        queue.enqueue(
+            0,
+            numbered(number, 0, 100, NOT_ECT),
+            &mut |packet, cause| {
+                assert_eq!(cause, DropCause::Overlimit);
+                assert_eq!(
+                    (packet.flow, packet.number),
+                    (0, oldest),
+                    "its oldest first"
+                );
+                oldest += 1;
+                dropped += 1;
+            },
+        );
+        number += 1;
+        assert!(queue.memory_bytes() <= LIMIT);
+    }
+    assert!(dropped > 4000);
+    let mut others = 0;
+    queue.clear(&mut |packet| others += u64::from(packet.flow != 0));
+    assert_eq!(others, 3);
+}
+
+/// One search for the fattest flow is worth many small packets, but few super-packets.
+#[test]
+fn drops_come_in_batches_that_fit_the_packets() {
+    for (wire_bytes, most) in [(100, 64), (64_000, 2)] {
+        let mut queue = queue(2 << 20);
+        let mut largest = 0;
+        for number in 0..5000 {
+            let mut dropped = 0;
+            let packet = numbered(number, 0, wire_bytes, NOT_ECT);
+            queue.enqueue(0, packet, &mut |_, _| dropped += 1);
+            largest = largest.max(dropped);
+        }
+        assert!(largest >= 1);
+        assert!(largest <= most, "{largest} packets of {wire_bytes} bytes");
+    }
+}
+
+#[test]
+fn a_packet_above_the_bound_is_dropped_itself() {
+    let mut queue = queue(10_000);
+    let mut dropped = Vec::new();
+    queue.enqueue(0, numbered(1, 0, 64_000, NOT_ECT), &mut |packet, cause| {
+        dropped.push((packet.number, cause));
+    });
+    assert_eq!(dropped, [(1, DropCause::Overlimit)]);
+    assert!(queue.is_empty());
+    assert!(queue.dequeue(0, &mut |_, _| {}).is_none());
+}
