@@ -1,6 +1,6 @@
 /** How figures are written, everywhere the same: three digits, and a dash where there is none. */
 
-/** From this share on, what others did on the machine before the start makes all figures doubtful. */
+/** From this share on, what others do on the machine makes all figures doubtful. */
 export const BUSY_PERCENT = 10
 
 export const NONE = '–'

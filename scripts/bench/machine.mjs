@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { ROOT, run } from '../run.mjs'
 
-/** How long the machine is watched before anything of ours runs, in milliseconds. */
-const WATCH_MS = 1000
+/** How long the machine is watched while nothing of ours runs, in milliseconds. */
+const WATCH_MS = 500
 
 export async function describeMachine() {
   return {

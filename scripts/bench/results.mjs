@@ -58,7 +58,7 @@ function section(title, part, tables, contenders) {
 ## ${title}
 
 ${provenance(part)}. ${machine.system}, ${machine.memoryGib} GiB, ${versions}; the machine's congestion control is
-${machine.congestion}; before the start it was ${part.busyPercentBefore} % busy with other things, and ${part.stolenPercent} % of its time was stolen.
+${machine.congestion}; before the runs it was up to ${part.busyPercentBefore} % busy with other things, and ${part.stolenPercent} % of its time was stolen.
 \`${commandLine}\`
 
 ${tables.map(asMarkdown).join('\n\n')}

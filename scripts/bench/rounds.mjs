@@ -4,6 +4,7 @@
  */
 import { bringUp, fullName, whyLeftOut } from './contenders.mjs'
 import { lower, raise } from './lab.mjs'
+import { busyPercent } from './machine.mjs'
 import { throwIfStopped } from './programs.mjs'
 
 /**
@@ -34,6 +35,8 @@ export async function inRounds({ rounds, contenders, link, measure, progress }) 
 async function once(contender, { link, measure }) {
   const figures = {}
   const problems = []
+  // Others on the machine make every figure worse, and ratios wrong: whoever reads must know.
+  const busyPercentBefore = await busyPercent()
   const startedAt = performance.now()
   try {
     raise(link)
@@ -54,7 +57,12 @@ async function once(contender, { link, measure }) {
     for (const what of await lower()) problems.push({ what: 'something is left', why: what })
   }
   const seconds = Math.round((performance.now() - startedAt) / 100) / 10
-  return { figures, seconds, ...(problems.length > 0 ? { problems } : {}) }
+  return { figures, seconds, busyPercentBefore, ...(problems.length > 0 ? { problems } : {}) }
+}
+
+/** How busy the machine was with other things before the run that had it worst. */
+export function worstBusyPercent(results) {
+  return Math.max(0, ...results.flatMap(({ rounds }) => rounds.map(({ busyPercentBefore }) => busyPercentBefore)))
 }
 
 /** The median of each figure over the rounds that have it. */

@@ -14,7 +14,8 @@ import {
   QUICK_RATES_MBIT,
   RATES_MBIT,
 } from './latency.mjs'
-import { busyPercent, describeCommit, describeMachine, projectVersion, watchStolen } from './machine.mjs'
+import { describeCommit, describeMachine, projectVersion, watchStolen } from './machine.mjs'
+import { worstBusyPercent } from './rounds.mjs'
 import { asText, latencyTables, throughputTables, troubles } from './table.mjs'
 import { measureThroughput, throughputSeconds } from './throughput.mjs'
 import { bold, dim, done, failed, heading, quoted } from '../tell.mjs'
@@ -49,7 +50,6 @@ export async function runBench({ parts, rounds, seconds, quick, takesPart }) {
   for (const part of parts) {
     heading(part === 'throughput' ? 'Throughput and cost' : 'Ping while the link is full')
     const when = new Date().toISOString()
-    const busyPercentBefore = await watched()
     const stolen = watchStolen()
     const figures =
       part === 'throughput'
@@ -60,18 +60,12 @@ export async function runBench({ parts, rounds, seconds, quick, takesPart }) {
             bufferMs: BUFFER_MS,
             links: await measureLatency({ ...plan.latency, progress }),
           }
+    const busyPercentBefore = worstBusyPercent(contendersOf(figures))
     const circumstances = { rounds, seconds: seconds[part], busyPercentBefore, stolenPercent: stolen() }
     results[part] = { when, ...taken, ...circumstances, ...figures }
     print(part, results[part])
   }
   return results
-}
-
-/** Others on the machine make every figure worse, and ratios wrong: whoever reads must know. */
-async function watched() {
-  const busy = await busyPercent()
-  if (busy >= BUSY_PERCENT) failed(`the machine is ${busy} % busy with other things: do not trust these figures`)
-  return busy
 }
 
 const progress = {
@@ -82,11 +76,12 @@ const progress = {
     if (process.stdout.isTTY) process.stdout.write(`  ${dim(`… ${name}, run ${round} of ${rounds}`)}\r`)
     this.current = rounds > 1 ? `${name}, run ${round} of ${rounds}` : name
   },
-  end({ figures, seconds, problems = [] }) {
+  end({ figures, seconds, busyPercentBefore, problems = [] }) {
     const short = ['tcp1UpGbit', 'tcp1DownGbit', 'up1MeanMs', 'down1MeanMs']
       .filter((key) => key in figures)
       .map((key) => `${figure(figures[key])} ${key.endsWith('Ms') ? 'ms' : 'Gbit/s'}`)
-    const line = `${this.current}: ${[...short, `${seconds} s`].join(', ')}`
+    const busy = busyPercentBefore >= BUSY_PERCENT ? [`the machine was ${busyPercentBefore} % busy with others`] : []
+    const line = `${this.current}: ${[...short, `${seconds} s`, ...busy].join(', ')}`
     if (problems.length === 0) return done(line)
     failed(line)
     for (const { what, why, lastWords } of problems) quoted([`${what}: ${why}`, lastWords].filter(Boolean).join('\n'))
@@ -98,10 +93,19 @@ function print(part, results) {
     const [header, ...rows] = asText(table)
     console.log(`\n${[bold(header), ...rows].map((line) => `  ${line}`).join('\n')}`)
   }
-  const contenders = part === 'throughput' ? results.contenders : results.links.flatMap((link) => link.contenders)
-  const notes = troubles(contenders)
+  const notes = troubles(contendersOf(results))
+  const { busyPercentBefore } = results
+  if (busyPercentBefore >= BUSY_PERCENT) {
+    notes.push(
+      `do not trust these figures: before one of the runs the machine was ${busyPercentBefore} % busy with others`,
+    )
+  }
   if (notes.length > 0) console.log('')
   for (const note of notes) failed(note)
+}
+
+function contendersOf({ contenders, links }) {
+  return contenders ?? links.flatMap((link) => link.contenders)
 }
 
 function commandLine() {
