@@ -7,10 +7,8 @@ use crate::link::Transport;
 use crate::queue::codel;
 use crate::window::batch::{NotsentLowat, Sizes, UNSENT_MAX_BYTES};
 use crate::window::rate::{LinkRate, Look};
+use crate::window::standing::{Seen, Standing};
 
-/// Beyond its base round trip the path may hold this much of our data, nanoseconds: enough for
-/// the link never to run dry between two looks, too little for people to notice.
-const STANDING_NS: u64 = 4_000_000;
 /// The shortest wait for room, nanoseconds.
 const PAUSE_MIN_NS: u64 = 200_000;
 /// The longest wait for room, nanoseconds: the rate may have risen meanwhile.
@@ -26,8 +24,7 @@ pub struct Pace {
     rate: LinkRate,
     sizes: Sizes,
     lowat: NotsentLowat,
-    /// What may be in the socket and on the path at once, bytes; set while data stands there.
-    standing_limit_bytes: Option<u64>,
+    standing: Standing,
 }
 
 impl Pace {
@@ -39,7 +36,7 @@ impl Pace {
             rate: LinkRate::default(),
             sizes: Sizes::at(0, packet_bytes),
             lowat: NotsentLowat::default(),
-            standing_limit_bytes: None,
+            standing: Standing::default(),
         }
     }
 
@@ -83,12 +80,13 @@ impl Pace {
             if let Some(bytes) = self.lowat.change(self.sizes.unsent_bytes) {
                 set_notsent_lowat(socket, bytes);
             }
-            let stands = path.rtt_ns > path.min_rtt_ns + STANDING_NS;
-            self.standing_limit_bytes = stands.then(|| {
-                let time_ns = path.min_rtt_ns + STANDING_NS;
-                let bytes = u128::from(self.bytes_per_second()) * u128::from(time_ns)
-                    / u128::from(SECOND_NS);
-                u64::try_from(bytes).unwrap_or(u64::MAX) + self.packet_bytes
+            self.rate.on_round_trip(path.rtt_ns);
+            self.standing.on_look(Seen {
+                now_ns,
+                rtt_ns: path.rtt_ns,
+                min_rtt_ns: path.min_rtt_ns,
+                bytes_per_second: self.rate.bytes_per_second(),
+                packet_bytes: self.packet_bytes,
             });
         }
         true
@@ -105,7 +103,7 @@ impl Pace {
         let rate = self.rate.bytes_per_second()?.max(RATE_MIN);
         let unsent = socket_bytes(socket, SIOCOUTQNSD);
         let mut excess = unsent.saturating_sub(self.sizes.unsent_bytes);
-        if let Some(limit) = self.standing_limit_bytes {
+        if let Some(limit) = self.standing.limit_bytes() {
             let standing = socket_bytes(socket, SIOCOUTQ);
             excess = excess.max(standing.saturating_sub(limit));
         }

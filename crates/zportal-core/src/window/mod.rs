@@ -12,6 +12,7 @@ pub mod feedback;
 pub mod filter;
 pub mod inflight;
 pub mod rate;
+pub mod standing;
 
 /// Nanoseconds in a second.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -26,4 +27,10 @@ fn bytes_in(bytes_per_second: u64, time_ns: u64) -> u64 {
 fn rate_of(bytes: u64, time_ns: u64) -> u64 {
     let rate = u128::from(bytes) * u128::from(SECOND_NS) / u128::from(time_ns.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// How long `bytes_per_second` takes for `bytes`, nanoseconds.
+fn time_of(bytes: u64, bytes_per_second: u64) -> u64 {
+    let time = u128::from(bytes) * u128::from(SECOND_NS) / u128::from(bytes_per_second.max(1));
+    u64::try_from(time).unwrap_or(u64::MAX)
 }
