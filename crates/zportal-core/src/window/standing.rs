@@ -107,7 +107,7 @@ impl Standing {
             }
             let packet_ns = time_of(seen.packet_bytes, held.bytes_per_second);
             let expected_ns = within_ns.saturating_add(packet_ns);
-            let is_in_vain = held.min_rtt_ns > expected_ns / 2 * 3;
+            let is_in_vain = held.min_rtt_ns > expected_ns / 2 * 3 + 2 * packet_ns;
             *held = begin(is_in_vain.then_some(held.min_rtt_ns));
         }
         let rate = held.bytes_per_second;
