@@ -5,7 +5,7 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Bench, hello, packet};
+use common::{Bench, packet, their_hello};
 use zportal_core::wire::features::Features;
 use zportal_core::wire::header::FLAG_VNET;
 use zportal_core::wire::vnet::VNET_HEADER_BYTES;
@@ -45,7 +45,7 @@ fn no_packet_costs_an_allocation_once_the_session_is_warm() {
     let everything = Features::VNET | Features::TSO4 | Features::PING;
     let mut bench = Bench::start(everything, &[]);
     bench.read_hello();
-    bench.write_frame(0, &hello(everything).encode());
+    bench.write_frame(0, &their_hello(everything));
     let mut super_packet = packet(60_000, 1);
     super_packet[2..4].copy_from_slice(&60_000_u16.to_be_bytes());
     super_packet[6..8].fill(0);

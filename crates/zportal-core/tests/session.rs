@@ -5,7 +5,7 @@ mod common;
 use std::io::Write;
 use std::net::Shutdown;
 
-use common::{Bench, MTU_BYTES, frame, hello, packet};
+use common::{Bench, MTU_BYTES, frame, hello, packet, their_hello};
 use zportal_core::error::Error;
 use zportal_core::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Ping};
 use zportal_core::wire::features::Features;
@@ -184,7 +184,7 @@ fn two_zportals_agree_on_what_both_can() {
     let theirs = Features::VNET | Features::TSO4 | Features(1 << 30);
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.read_hello();
-    bench.write_frame(0, &hello(theirs).encode());
+    bench.write_frame(0, &their_hello(theirs));
     assert_eq!(bench.proven.recv().unwrap(), "v1 VNET+TSO4");
     // A partial checksum: the header goes with the packet, unchanged.
     let mut udp = packet(100, 5);
@@ -202,7 +202,7 @@ fn two_zportals_agree_on_what_both_can() {
 fn a_hostile_header_is_dropped_and_counted_and_the_session_lives() {
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.read_hello();
-    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.write_frame(0, &their_hello(EVERYTHING));
     // A checksum beyond the packet's end; an unknown kind of super-packet; nothing but a header.
     let beyond = [&[1, 0, 0, 0, 0, 0, 0xff, 0xff, 16, 0][..], &packet(60, 1)].concat();
     let unknown = [&[1, 77, 40, 0, 100, 0, 20, 0, 16, 0][..], &packet(60, 1)].concat();
@@ -224,7 +224,7 @@ fn vnet_and_control_frames_are_refused_from_whoever_did_not_announce_them() {
         assert_eq!(bench.end().code(), "ZP_FRAME_FLAGS");
     }
     let mut bench = Bench::start(EVERYTHING, &[]);
-    bench.write_frame(0, &hello(Features::PING).encode());
+    bench.write_frame(0, &their_hello(Features::PING));
     bench.write_frame(FLAG_VNET, &packet(40, 1));
     assert_eq!(bench.end().code(), "ZP_FRAME_FLAGS");
 }
@@ -233,7 +233,7 @@ fn vnet_and_control_frames_are_refused_from_whoever_did_not_announce_them() {
 fn a_ping_is_answered_with_what_was_delivered_and_the_unknown_is_counted() {
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.read_hello();
-    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.write_frame(0, &their_hello(EVERYTHING));
     bench.write_frame(0, &packet(40, 1));
     bench.write_frame(FLAG_CONTROL, &[200, 1, 2, 3]);
     let ping = Control::Ping(Ping {
@@ -256,7 +256,7 @@ fn a_ping_is_answered_with_what_was_delivered_and_the_unknown_is_counted() {
 fn a_closing_end_says_so_and_the_other_names_the_reason() {
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.read_hello();
-    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.write_frame(0, &their_hello(EVERYTHING));
     bench.proven.recv().unwrap();
     bench.wake.request_close();
     let (flags, payload) = bench.read_frame();
@@ -271,7 +271,7 @@ fn a_closing_end_says_so_and_the_other_names_the_reason() {
     assert_eq!(bench.end().code(), "ZP_CLOSED");
 
     let mut bench = Bench::start(EVERYTHING, &[]);
-    bench.write_frame(0, &hello(EVERYTHING).encode());
+    bench.write_frame(0, &their_hello(EVERYTHING));
     bench.write_frame(FLAG_CONTROL, &payload);
     let end = bench.end();
     assert_eq!(end.code(), "ZP_PEER_CLOSED");
@@ -284,6 +284,7 @@ fn a_closing_end_says_so_and_the_other_names_the_reason() {
 #[test]
 fn the_commonest_mistakes_are_told() {
     let mut theirs = hello(Features::NONE);
+    theirs.session_id = [9; 16];
     theirs.mtu_bytes = 1500;
     let mut bench = Bench::start(Features::NONE, &[]);
     bench.write_frame(0, &theirs.encode());
@@ -300,6 +301,16 @@ fn a_malformed_hello_ends_the_link_with_its_code() {
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.write_frame(0, &bytes);
     assert_eq!(bench.end().code(), "ZP_MESSAGE");
+}
+
+#[test]
+fn a_tunnel_that_is_connected_to_itself_says_so() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    let own = bench.read_hello().encode();
+    bench.write_frame(0, &own);
+    let end = bench.end();
+    assert_eq!(end.code(), "ZP_MESSAGE");
+    assert!(end.to_string().contains("own HELLO"), "{end}");
 }
 
 #[test]

@@ -64,6 +64,12 @@ impl Peer {
             detail: malformed.to_string(),
         })?;
         self.speech = match hello {
+            Some(hello) if hello.session_id == self.ours.session_id => {
+                let detail = "it is this tunnel's own HELLO: the address leads back to this end";
+                return Err(Error::Message {
+                    detail: detail.into(),
+                });
+            }
             Some(hello) => Speech::Extended {
                 hello,
                 agreed: negotiate(self.ours.features, hello.features),

@@ -2,15 +2,13 @@
 //! the same times always give the same answer.
 //!
 //! [`rate`] measures what the stream takes, [`batch`] makes the sizes of our sends from it, and
-//! [`inflight`] limits what a proxy's buffers hold. Names are BBR's
-//! (draft-ietf-ccwg-bbr) where it has them.
+//! [`standing`] limits what stands on the path. Names are BBR's (draft-ietf-ccwg-bbr) where it
+//! has them.
 
 #![forbid(unsafe_code)]
 
 pub mod batch;
-pub mod feedback;
 pub mod filter;
-pub mod inflight;
 pub mod rate;
 pub mod standing;
 

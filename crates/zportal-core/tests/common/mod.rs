@@ -56,6 +56,13 @@ pub fn hello(features: Features) -> Hello {
     }
 }
 
+/// What another ZPortal says of itself.
+pub fn their_hello(features: Features) -> [u8; HELLO_BYTES] {
+    let mut hello = hello(features);
+    hello.session_id = [8; 16];
+    hello.encode()
+}
+
 impl Bench {
     pub fn start(features: Features, early: &[u8]) -> Bench {
         let flags = SocketFlags::CLOEXEC;
