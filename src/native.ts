@@ -22,6 +22,7 @@ export interface NativeOptions {
   proxies: string[]
   dialTimeoutMs: number
   offload: boolean
+  congestion?: string
 }
 
 export interface NativeFailure {
@@ -66,12 +67,22 @@ export interface NativeStats {
   dropsTun: number
   /** Packets dropped for an offload header that must not reach the kernel. */
   dropsHeader: number
+  /** Packets dropped because their flow kept a standing queue (RFC 8289). */
+  dropsCodel: number
+  /** Packets dropped because the queue was full. */
+  dropsOverlimit: number
   /** Connections that became the peer. */
   peersAccepted: number
   /** Connections turned away. */
   peersRefused: number
   /** Control messages of a kind that this version does not know, skipped. */
   unknownControls: number
+  /** Packets that wait in the queue now; a super-packet counts as one. */
+  queuePackets: number
+  /** Bytes that wait in the queue now. */
+  queueBytes: number
+  /** What the link was seen to carry, bytes a second; 0 while nothing is known. */
+  rateBytesPerSecond: number
 }
 
 export type Outcome<T> = { value: T; failure?: undefined } | { value?: undefined; failure: NativeFailure }
@@ -151,6 +162,7 @@ export function toNativeOptions(options: ParsedOptions): NativeOptions {
     mtuBytes: options.mtuBytes,
     addresses: options.addresses.map(formatInnerAddress),
     offload: options.offload,
+    ...(options.congestion === undefined ? {} : { congestion: options.congestion }),
   }
   return options.role === 'server'
     ? { ...common, bind: formatStreamAddress(options.bind), proxies: [], dialTimeoutMs: 0 }

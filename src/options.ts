@@ -45,6 +45,11 @@ export interface CommonOptions {
    * @defaultValue true
    */
   readonly offload?: boolean | undefined
+  /**
+   * Congestion control of the stream when it is TCP, by the kernel's name for it: `'bbr'`, `'cubic'`.
+   * @defaultValue BBR where the kernel has it, which keeps ping low under load; else the kernel's default
+   */
+  readonly congestion?: string | undefined
   /** Closes the tunnel when it aborts, with the reason `ZP_ABORTED`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -86,6 +91,7 @@ interface ParsedCommon {
   readonly mtuBytes: number
   readonly addresses: readonly InnerAddress[]
   readonly offload: boolean
+  readonly congestion: string | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -119,6 +125,7 @@ export function parseOptions(input: unknown): ParsedOptions {
     mtuBytes: sound.mtu ?? DEFAULT_MTU_BYTES,
     addresses: sound.addresses ?? [],
     offload: sound.offload ?? true,
+    congestion: sound.congestion,
     signal: sound.signal,
   }
   if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind }
@@ -161,6 +168,7 @@ const FIELDS = {
   }),
   dialTimeoutMs: integer(1, DIAL_TIMEOUT_MAX_MS, 'milliseconds'),
   offload: z.boolean({ error: (issue) => `must be true or false, got ${describe(issue.input)}` }),
+  congestion: text('the name of a congestion control such as bbr', parseCongestion),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, {
     error: (issue) => `must be an AbortSignal, got ${describe(issue.input)}`,
   }),
@@ -268,4 +276,11 @@ function parseName(name: string): Parsed<string> {
   }
   if (name.replace('%d', '').includes('%')) return { refused: "must have '%' only once and as %d" }
   return { value: name }
+}
+
+/** A kernel module's name (`TCP_CA_NAME_MAX` of linux/tcp.h is 16 with its end); whether it is there, the kernel knows. */
+function parseCongestion(name: string): Parsed<string> {
+  return /^[\w-]{1,15}$/.test(name)
+    ? { value: name }
+    : { refused: 'must be the name of a congestion control such as bbr or cubic' }
 }

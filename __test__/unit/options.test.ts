@@ -28,6 +28,7 @@ describe('what is accepted', () => {
       mtuBytes: 1400,
       addresses: [],
       offload: true,
+      congestion: undefined,
       signal: undefined,
       role: 'server',
       bind: { kind: 'tcp4', host: '192.0.2.1', port: 7000 },
@@ -289,6 +290,13 @@ describe('the rest', () => {
     expect(refusalsOf({ dialTimeoutMs })).toEqual([
       expect.stringContaining('dialTimeoutMs must be an integer from 1 to 3600000 (milliseconds), got '),
     ])
+  })
+
+  test('congestion', () => {
+    expect(parseOptions({ ...server, congestion: 'cubic' }).congestion).toBe('cubic')
+    for (const wrong of ['', 'a b', 'sixteen-bytes-xx', 'b/b']) {
+      expect(refusalsOf({ congestion: wrong })).toEqual([expect.stringContaining(JSON.stringify(wrong))])
+    }
   })
 
   test('offload and signal', () => {

@@ -48,6 +48,7 @@ describe('opening', () => {
       proxies: ['unix:/run/socks', '192.0.2.1:1080'],
       dialTimeoutMs: 5000,
       offload: false,
+      congestion: 'cubic',
     })
     expect(addon.opened).toEqual([
       {
@@ -58,6 +59,7 @@ describe('opening', () => {
         proxies: ['unix:/run/socks', '192.0.2.1:1080'],
         dialTimeoutMs: 5000,
         offload: false,
+        congestion: 'cubic',
       },
     ])
     expect(tunnel).toMatchObject({ name: 'zt7', local: '192.0.2.1:7000', role: 'client', state: 'connecting' })

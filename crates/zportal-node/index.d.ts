@@ -72,6 +72,8 @@ export interface NativeOptions {
   dialTimeoutMs: number
   /** Whether super-packets may be carried, if the peer can. */
   offload: boolean
+  /** Congestion control of the stream, if it is TCP; by default BBR where the kernel has it. */
+  congestion?: string
 }
 
 /** Who the peer is. */
@@ -116,6 +118,16 @@ export interface NativeStats {
   peersRefused: number
   /** Control messages of an unknown kind. */
   unknownControls: number
+  /** Dropped because their flow kept a standing queue. */
+  dropsCodel: number
+  /** Dropped because the queue was full. */
+  dropsOverlimit: number
+  /** Packets that wait in the queue now. */
+  queuePackets: number
+  /** Bytes that wait in the queue now. */
+  queueBytes: number
+  /** What the link was seen to carry, bytes a second. */
+  rateBytesPerSecond: number
 }
 
 /** What `open` resolves to. */

@@ -45,6 +45,10 @@ Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or the peer of a 
       default: true,
       summary: 'Carry super-packets of up to 64 KiB when the peer can, which is much faster.',
     }),
+    congestion: Flags.string({
+      helpValue: 'NAME',
+      summary: 'Congestion control of the TCP stream: bbr, cubic. [default: bbr where the kernel has it]',
+    }),
   }
 
   protected override flagNames = {

@@ -106,8 +106,9 @@ function drops({ stats }: View): string {
 }
 
 /** Packets dropped for whatever cause. */
-export function totalDrops({ dropsDown, dropsOversize, dropsTun, dropsHeader }: TunnelStats): number {
-  return dropsDown + dropsOversize + dropsTun + dropsHeader
+export function totalDrops(stats: TunnelStats): number {
+  const { dropsDown, dropsOversize, dropsTun, dropsHeader, dropsCodel, dropsOverlimit } = stats
+  return dropsDown + dropsOversize + dropsTun + dropsHeader + dropsCodel + dropsOverlimit
 }
 
 function lengthOf(parts: readonly string[]): number {

@@ -15,11 +15,12 @@ export interface TunnelFlags {
   readonly proxy?: readonly string[] | undefined
   readonly dialTimeoutMs?: number | string | undefined
   readonly offload?: boolean | undefined
+  readonly congestion?: string | undefined
 }
 
 /** The options that the flags ask for, right or wrong: only `openTunnel` can tell, so the type is a promise it checks. */
 export function tunnelOptions(flags: TunnelFlags): TunnelOptions {
-  const { name, mtu, address, bind, connect, proxy, dialTimeoutMs, offload } = flags
+  const { name, mtu, address, bind, connect, proxy, dialTimeoutMs, offload, congestion } = flags
   const asked: unknown = {
     name,
     mtu: mtu === undefined ? undefined : numberOrText(mtu),
@@ -29,6 +30,7 @@ export function tunnelOptions(flags: TunnelFlags): TunnelOptions {
     proxies: proxy,
     dialTimeoutMs,
     offload,
+    congestion,
   }
   return asked as TunnelOptions
 }

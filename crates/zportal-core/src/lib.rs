@@ -5,7 +5,9 @@
 //! all of it. Nothing in this crate knows JavaScript.
 
 pub mod address;
+pub mod checksum;
 pub mod crc;
+pub mod cut;
 pub mod error;
 pub mod link;
 pub mod merge;
@@ -17,4 +19,5 @@ pub mod stats;
 pub mod tun;
 pub mod tunnel;
 pub mod wake;
+pub mod window;
 pub mod wire;

@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use crate::checksum::{add, replace};
 use crate::wire::features::Features;
 use crate::wire::vnet::{GSO_NONE, GSO_UDP_L4, NEEDS_CSUM, VNET_HEADER_BYTES};
 
@@ -177,21 +178,6 @@ fn plain_datagram(payload: &[u8]) -> Option<usize> {
 /// Everything in front of the payload.
 fn headers_bytes(ip_header_bytes: usize) -> usize {
     VNET_HEADER_BYTES + ip_header_bytes + UDP_HEADER_BYTES
-}
-
-/// Replaces a 16-bit field, and keeps the Internet checksum over it right (RFC 1624, equation 3).
-fn replace(header: &mut [u8], field_at: usize, checksum_at: usize, new: u16) {
-    let old = u16::from_be_bytes([header[field_at], header[field_at + 1]]);
-    let checksum = u16::from_be_bytes([header[checksum_at], header[checksum_at + 1]]);
-    let checksum = !add(add(!checksum, !old), new);
-    header[field_at..field_at + 2].copy_from_slice(&new.to_be_bytes());
-    header[checksum_at..checksum_at + 2].copy_from_slice(&checksum.to_be_bytes());
-}
-
-/// One's complement addition.
-fn add(one: u16, other: u16) -> u16 {
-    let (sum, carry) = one.overflowing_add(other);
-    sum + u16::from(carry)
 }
 
 /// Lengths here are those of one packet, which [`PACKET_MAX_BYTES`] bounds.

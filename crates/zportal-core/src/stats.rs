@@ -13,7 +13,12 @@ impl Counter {
         self.0.store(sum, Ordering::Relaxed);
     }
 
-    /// The total now.
+    /// Makes it a gauge: what is so now, not what has been.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The total, or the gauge's value, now.
     pub fn total(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -43,6 +48,10 @@ pub struct Stats {
     pub drops_down: Counter,
     /// Packets dropped because the peer does not take their size or kind.
     pub drops_oversize: Counter,
+    /// Packets dropped because their flow kept a standing queue (RFC 8289).
+    pub drops_codel: Counter,
+    /// Packets dropped because the queue was full.
+    pub drops_overlimit: Counter,
     /// Packets of the peer that the kernel refused: not IP, or the device down.
     pub drops_tun: Counter,
     /// Packets of the peer dropped for a virtio_net_hdr that must not reach the kernel.
@@ -53,4 +62,10 @@ pub struct Stats {
     pub peers_refused: Counter,
     /// Control messages of a kind that this version does not know.
     pub unknown_controls: Counter,
+    /// Packets that wait in the queue now.
+    pub queue_packets: Counter,
+    /// Bytes that wait in the queue now.
+    pub queue_bytes: Counter,
+    /// What the link was seen to carry, bytes a second; 0 while nothing is known.
+    pub rate_bytes_per_second: Counter,
 }

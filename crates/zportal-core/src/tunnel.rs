@@ -46,6 +46,9 @@ pub struct Options {
     pub role: Role,
     /// Whether super-packets may be carried, if the peer can.
     pub offload: bool,
+    /// Congestion control of the TCP stream to the peer; by default BBR where the kernel has it,
+    /// which keeps the buffers on the way short, else the kernel's own default.
+    pub congestion: Option<String>,
 }
 
 /// What was opened.

@@ -61,13 +61,16 @@ fn no_packet_costs_an_allocation_once_the_session_is_warm() {
             bench.write_frame(0, &packet);
             assert_eq!(bench.receive_packet(), packet);
         }
+        // Whole or in pieces, as the rate that was measured has it.
         bench.send_raw(&super_packet);
-        assert_eq!(bench.read_frame(), (FLAG_VNET, super_packet.clone()));
+        let mut body_bytes = 60_000 - 40;
+        while body_bytes > 0 {
+            let (flags, piece) = bench.read_frame();
+            assert_eq!(flags, FLAG_VNET);
+            body_bytes -= piece.len() - VNET_HEADER_BYTES - 40;
+        }
         bench.write_frame(FLAG_VNET, &super_packet);
-        assert_eq!(
-            bench.receive_raw()[VNET_HEADER_BYTES..],
-            super_packet[VNET_HEADER_BYTES..]
-        );
+        assert!(bench.receive_raw()[VNET_HEADER_BYTES..] == super_packet[VNET_HEADER_BYTES..]);
     };
     (0..50).for_each(&mut round);
     let before = ALLOCATIONS.load(Ordering::Relaxed);

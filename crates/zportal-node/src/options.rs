@@ -26,6 +26,8 @@ pub struct NativeOptions {
     pub dial_timeout_ms: u32,
     /// Whether super-packets may be carried, if the peer can.
     pub offload: bool,
+    /// Congestion control of the stream, if it is TCP; by default BBR where the kernel has it.
+    pub congestion: Option<String>,
 }
 
 impl NativeOptions {
@@ -67,6 +69,7 @@ impl NativeOptions {
             },
             role,
             offload: self.offload,
+            congestion: self.congestion,
         })
     }
 }

@@ -36,6 +36,16 @@ pub struct NativeStats {
     pub peers_refused: f64,
     /// Control messages of an unknown kind.
     pub unknown_controls: f64,
+    /// Dropped because their flow kept a standing queue.
+    pub drops_codel: f64,
+    /// Dropped because the queue was full.
+    pub drops_overlimit: f64,
+    /// Packets that wait in the queue now.
+    pub queue_packets: f64,
+    /// Bytes that wait in the queue now.
+    pub queue_bytes: f64,
+    /// What the link was seen to carry, bytes a second.
+    pub rate_bytes_per_second: f64,
 }
 
 impl From<&Stats> for NativeStats {
@@ -57,6 +67,11 @@ impl From<&Stats> for NativeStats {
             peers_accepted: stats.peers_accepted.total() as f64,
             peers_refused: stats.peers_refused.total() as f64,
             unknown_controls: stats.unknown_controls.total() as f64,
+            drops_codel: stats.drops_codel.total() as f64,
+            drops_overlimit: stats.drops_overlimit.total() as f64,
+            queue_packets: stats.queue_packets.total() as f64,
+            queue_bytes: stats.queue_bytes.total() as f64,
+            rate_bytes_per_second: stats.rate_bytes_per_second.total() as f64,
         }
     }
 }

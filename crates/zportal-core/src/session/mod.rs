@@ -5,6 +5,7 @@
 
 mod inbound;
 mod outbound;
+mod pace;
 pub mod peer;
 pub mod ring;
 mod slots;
@@ -19,12 +20,14 @@ use crate::notices::Notices;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wake::Wake;
+use crate::window::batch::Sizes;
 use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
 use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
 use crate::wire::hello::Hello;
 use crate::wire::vnet::VNET_HEADER_BYTES;
 use inbound::{Hear, Inbound};
 use outbound::{Drained, Outbound};
+use pace::Pace;
 use peer::{Peer, Speech};
 use ring::{Operation, Ring, Wait};
 
@@ -73,6 +76,10 @@ pub struct Session<'a> {
     proven_at: Instant,
     /// Set once this end was asked to close: when it closes, finished or not.
     closing_at: Option<Instant>,
+    pace: Pace,
+    /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
+    send_paused_until: Option<u64>,
+    clock: Instant,
 }
 
 /// Told once that the other end has shown itself a peer, and how it speaks.
@@ -85,11 +92,16 @@ impl<'a> Session<'a> {
         around: Surroundings<'a>,
         mut stream: Stream,
         ours: Hello,
+        seed: [u64; 2],
         on_proven: OnProven<'a>,
     ) -> Session<'a> {
         let peer = Peer::new(ours);
         let early = std::mem::take(&mut stream.early);
-        let mut outbound = Outbound::new();
+        let transport = stream.transport;
+        let clock = Instant::now();
+        let packet_bytes = 3 * u64::from(ours.mtu_bytes);
+        let sizes = Sizes::at(0, packet_bytes);
+        let mut outbound = Outbound::new(seed, sizes);
         // A packet like any other to an original, whose kernel drops it.
         outbound.push_message(0, &ours.encode());
         Session {
@@ -104,7 +116,15 @@ impl<'a> Session<'a> {
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,
+            pace: Pace::new(transport, packet_bytes),
+            send_paused_until: None,
+            clock,
         }
+    }
+
+    /// Nanoseconds since the session began.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Carries packets until the link ends, and says why it did.
@@ -120,7 +140,9 @@ impl<'a> Session<'a> {
     }
 
     fn turn(&mut self) -> Result<(), Error> {
-        self.submit();
+        let now_ns = self.now_ns();
+        self.keep_pace(now_ns);
+        self.submit(now_ns);
         let wait = self.wait();
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
@@ -133,9 +155,13 @@ impl<'a> Session<'a> {
             self.tun_ready = true;
         }
         if self.reads_tun() {
+            let now_ns = self.now_ns();
             let around = &self.around;
             self.tun_paused_until = None;
-            match self.outbound.fill(around.tun, &self.peer, around.stats)? {
+            match self
+                .outbound
+                .fill(now_ns, around.tun, &self.peer, around.stats)?
+            {
                 Drained::Perhaps => {}
                 Drained::Empty { packets } => {
                     self.tun_ready = false;
@@ -151,13 +177,13 @@ impl<'a> Session<'a> {
         self.finish_closing()
     }
 
-    /// Whether a packet may be there that the queue has room for.
+    /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.
     fn reads_tun(&self) -> bool {
-        self.tun_ready && self.closing_at.is_none() && self.outbound.has_room()
+        self.tun_ready && self.closing_at.is_none()
     }
 
     /// Gives the kernel whatever can be under way.
-    fn submit(&mut self) {
+    fn submit(&mut self, now_ns: u64) {
         if !self.ring.in_flight(Operation::Receive) {
             let space = self.inbound.space();
             let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
@@ -168,7 +194,7 @@ impl<'a> Session<'a> {
                     .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
             }
         }
-        self.send();
+        self.send(now_ns);
         if !self.tun_ready
             && self.tun_paused_until.is_none()
             && !self.ring.in_flight(Operation::TunReady)
@@ -192,10 +218,19 @@ impl<'a> Session<'a> {
     ///
     /// A send that does not block is a plain system call: through the ring it would cost a
     /// completion, and often a second entry to fetch it.
-    fn send(&mut self) {
-        while !self.ring.in_flight(Operation::Send)
-            && let Some(message) = self.outbound.next_batch()
-        {
+    fn send(&mut self, now_ns: u64) {
+        if self.send_paused_until.is_some_and(|until| now_ns < until) {
+            return;
+        }
+        self.send_paused_until = None;
+        while !self.ring.in_flight(Operation::Send) && !self.outbound.is_idle() {
+            if let Some(pause_ns) = self.pace.pause_ns(self.stream.socket.as_fd()) {
+                self.send_paused_until = Some(now_ns + pause_ns);
+                return;
+            }
+            let Some(message) = self.outbound.next_batch(now_ns, self.around.stats) else {
+                return;
+            };
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the message and all it points to are valid until `sent`.
             let sent = unsafe { libc::sendmsg(self.stream.socket.as_raw_fd(), message, flags) };
@@ -210,12 +245,34 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
+    /// unsent in the socket as small as that rate allows.
+    fn keep_pace(&mut self, now_ns: u64) {
+        let blocked = self.ring.in_flight(Operation::Send) || self.send_paused_until.is_some();
+        let socket = self.stream.socket.as_fd();
+        let handed_bytes = self.outbound.sent_bytes();
+        if self.pace.look(now_ns, socket, handed_bytes, blocked) {
+            self.outbound
+                .resize(self.pace.sizes(), self.pace.target_ns());
+        }
+        let (packets, bytes) = self.outbound.waiting();
+        let stats = self.around.stats;
+        stats.queue_packets.set(packets);
+        stats.queue_bytes.set(bytes);
+        stats
+            .rate_bytes_per_second
+            .set(self.pace.bytes_per_second());
+    }
+
     fn wait(&self) -> Wait {
         if self.reads_tun() {
             return Wait::Not;
         }
         let proof = self.on_proven.is_some().then_some(self.proven_at);
-        let times = [proof, self.closing_at, self.tun_paused_until];
+        let send = self
+            .send_paused_until
+            .map(|until| self.clock + Duration::from_nanos(until));
+        let times = [proof, self.closing_at, self.tun_paused_until, send];
         let next = times.into_iter().flatten().min();
         next.map_or(Wait::Completion, |at| {
             Wait::AtMost(at.saturating_duration_since(Instant::now()))

@@ -3,11 +3,15 @@
 use std::collections::VecDeque;
 
 use super::peer::Peer;
-use super::slots::{LARGE_BYTES, SMALL_BYTES, Slot, Slots};
+use super::slots::{MEDIUM_BYTES, Slot, Slots};
+use crate::cut::Cut;
 use crate::error::Error;
 use crate::merge::Run;
+use crate::queue::DropCause;
+use crate::queue::fq_codel::{Config, FqCodel};
 use crate::stats::Stats;
 use crate::tun::Tun;
+use crate::window::batch::Sizes;
 use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
 use crate::wire::vnet::VNET_HEADER_BYTES;
 
@@ -15,8 +19,11 @@ use crate::wire::vnet::VNET_HEADER_BYTES;
 pub const BATCH_BYTES: usize = 64 * 1024;
 /// The most frames in one batch, and packets read in one turn, so that the other direction gets its turn.
 pub const BATCH_FRAMES: usize = 64;
-/// Memory of all waiting packets together; above it the TUN is not read and the kernel's own queue fills.
-pub const QUEUE_BYTES: usize = 1024 * 1024;
+/// Memory of all waiting packets together; above it the fattest flow loses its oldest.
+pub const QUEUE_BYTES: usize = 6 * 1024 * 1024;
+/// A super-packet is not cut to fewer segments than this: each piece carries headers of its own,
+/// and below three they cost more than 2 % of the link.
+const PIECE_SEGMENTS: usize = 3;
 
 /// Messages waiting for the stream; a peer that asks faster than it reads gets no more answers.
 pub const MESSAGES_MAX: usize = 16;
@@ -28,8 +35,9 @@ pub struct Outbound {
     spare: Box<[u8]>,
     /// Datagrams of one flow that are being merged; never kept beyond one `fill`.
     run: Option<(Run, Slot)>,
-    queue: VecDeque<Slot>,
-    queue_bytes: usize,
+    queue: FqCodel<Slot>,
+    sizes: Sizes,
+    sent_bytes: u64,
     /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
     messages: VecDeque<Slot>,
     batch: Batch,
@@ -57,8 +65,8 @@ pub enum Drained {
 }
 
 impl Outbound {
-    /// Nothing queued.
-    pub fn new() -> Outbound {
+    /// Nothing queued; `seed` keeps strangers from guessing which flows share a queue.
+    pub fn new(seed: [u64; 2], sizes: Sizes) -> Outbound {
         let mut slots = Slots::default();
         // SAFETY: all-zero is a valid msghdr: null pointers and zero lengths.
         let message = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
@@ -66,8 +74,9 @@ impl Outbound {
             spare: slots.large(),
             run: None,
             slots,
-            queue: VecDeque::with_capacity(BATCH_FRAMES),
-            queue_bytes: 0,
+            queue: FqCodel::new(Config::new(QUEUE_BYTES, seed)),
+            sizes,
+            sent_bytes: 0,
             messages: VecDeque::with_capacity(MESSAGES_MAX),
             batch: Batch {
                 slots: Vec::with_capacity(BATCH_FRAMES),
@@ -78,9 +87,20 @@ impl Outbound {
         }
     }
 
-    /// Whether the queue takes more from the TUN.
-    pub fn has_room(&self) -> bool {
-        self.queue_bytes < QUEUE_BYTES
+    /// Takes other sizes for batches and pieces, as the link's rate asks.
+    pub fn resize(&mut self, sizes: Sizes, target_ns: u64) {
+        self.sizes = sizes;
+        self.queue.set_target(target_ns);
+    }
+
+    /// Bytes that the socket took in this session.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Packets and bytes that wait.
+    pub fn waiting(&self) -> (u64, u64) {
+        (self.queue.packets() as u64, self.queue.wire_bytes())
     }
 
     /// Queues a message of at most [`SMALL_BYTES`] less the header, in front of all packets.
@@ -88,7 +108,7 @@ impl Outbound {
         if self.messages.len() == MESSAGES_MAX {
             return;
         }
-        let mut bytes = self.slots.small();
+        let mut bytes = self.slots.fitting(HEADER_BYTES + payload.len());
         bytes[HEADER_BYTES..HEADER_BYTES + payload.len()].copy_from_slice(payload);
         self.messages.push_back(Slot {
             bytes,
@@ -106,18 +126,22 @@ impl Outbound {
 
     /// Drops every waiting packet; what is half sent stays.
     pub fn clear(&mut self) {
-        for slot in self.queue.drain(..) {
-            self.slots.put_back(slot.bytes);
-        }
-        self.queue_bytes = 0;
+        let slots = &mut self.slots;
+        self.queue.clear(&mut |slot| slots.put_back(slot.bytes));
     }
 
     /// Reads one turn's share of packets from the TUN into the queue.
-    pub fn fill(&mut self, tun: &Tun, peer: &Peer, stats: &Stats) -> Result<Drained, Error> {
+    pub fn fill(
+        &mut self,
+        now_ns: u64,
+        tun: &Tun,
+        peer: &Peer,
+        stats: &Stats,
+    ) -> Result<Drained, Error> {
         let mut bytes = 0;
         let mut drained = Drained::Perhaps;
         for packets in 0..BATCH_FRAMES {
-            if bytes >= BATCH_BYTES || !self.has_room() {
+            if bytes >= BATCH_BYTES {
                 break;
             }
             let Some(read) = tun.read(&mut self.spare[HEADER_BYTES..])? else {
@@ -125,14 +149,14 @@ impl Outbound {
                 break;
             };
             bytes += read;
-            self.accept(read, peer, stats);
+            self.accept(now_ns, read, peer, stats);
         }
-        self.end_run();
+        self.end_run(now_ns, stats);
         Ok(drained)
     }
 
     /// Takes the packet of `read` bytes, virtio_net_hdr included, that lies in the spare buffer.
-    fn accept(&mut self, read: usize, peer: &Peer, stats: &Stats) {
+    fn accept(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
         let packet_at = HEADER_BYTES + VNET_HEADER_BYTES;
         if read <= VNET_HEADER_BYTES {
             return;
@@ -151,26 +175,60 @@ impl Outbound {
             stats.drops_oversize.add(1);
             return;
         }
-        if !plain && self.merge(read, peer) {
+        if !plain && self.merge(now_ns, read, peer, stats) {
             return;
         }
-        self.end_run();
+        self.end_run(now_ns, stats);
+        if self.cut(now_ns, read, stats) {
+            return;
+        }
         let bytes = std::mem::replace(&mut self.spare, self.slots.large());
-        self.enqueue(Slot {
+        let slot = Slot {
             bytes,
             payload_at,
             payload_bytes,
             flags,
             is_message: false,
-        });
+        };
+        self.enqueue(now_ns, slot, stats);
+    }
+
+    /// Queues the super-packet in the spare buffer in pieces; false if it goes as it is.
+    fn cut(&mut self, now_ns: u64, read: usize, stats: &Stats) -> bool {
+        let piece_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(usize::MAX);
+        if read <= piece_bytes {
+            return false;
+        }
+        let whole = &self.spare[HEADER_BYTES..HEADER_BYTES + read];
+        let Some(mut cut) = Cut::begin(whole, piece_bytes, PIECE_SEGMENTS) else {
+            return false;
+        };
+        while let Some(payload_bytes) = cut.next_bytes() {
+            let mut bytes = self.slots.fitting(HEADER_BYTES + payload_bytes);
+            cut.write_next(&mut bytes[HEADER_BYTES..]);
+            let slot = Slot {
+                bytes,
+                payload_at: HEADER_BYTES,
+                payload_bytes,
+                flags: FLAG_VNET,
+                is_message: false,
+            };
+            let slots = &mut self.slots;
+            self.queue.enqueue(now_ns, slot, &mut |slot, cause| {
+                count_drop(cause, stats);
+                slots.put_back(slot.bytes);
+            });
+        }
+        true
     }
 
     /// Continues the run with the datagram in the spare buffer, or begins one with it; false if
     /// it is none, or the peer cannot take runs.
-    fn merge(&mut self, read: usize, peer: &Peer) -> bool {
+    fn merge(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) -> bool {
         let next = &self.spare[HEADER_BYTES..HEADER_BYTES + read];
         if let Some((run, slot)) = &mut self.run
             && let end = HEADER_BYTES + slot.payload_bytes
+            && end < self.sizes.batch_bytes as usize
             && let Some(payload) = run.take(&slot.bytes[HEADER_BYTES..end], next)
         {
             slot.bytes[end..end + payload.len()].copy_from_slice(&next[payload.clone()]);
@@ -180,7 +238,7 @@ impl Outbound {
         let Some(run) = Run::begin(next, peer.agreed()) else {
             return false;
         };
-        self.end_run();
+        self.end_run(now_ns, stats);
         let slot = Slot {
             bytes: std::mem::replace(&mut self.spare, self.slots.large()),
             payload_at: HEADER_BYTES,
@@ -193,43 +251,49 @@ impl Outbound {
     }
 
     /// Queues the run, if there is one.
-    fn end_run(&mut self) {
+    fn end_run(&mut self, now_ns: u64, stats: &Stats) {
         if let Some((run, mut slot)) = self.run.take() {
             let end = HEADER_BYTES + slot.payload_bytes;
             run.finish(&mut slot.bytes[HEADER_BYTES..end]);
-            self.enqueue(slot);
+            self.enqueue(now_ns, slot, stats);
         }
     }
 
-    /// Queues a packet in a buffer of its size.
-    fn enqueue(&mut self, mut slot: Slot) {
+    /// Queues a packet, in a buffer of its size.
+    fn enqueue(&mut self, now_ns: u64, mut slot: Slot, stats: &Stats) {
         let end = slot.payload_at + slot.payload_bytes;
-        if end <= SMALL_BYTES {
-            let mut small = self.slots.small();
-            small[slot.payload_at..end].copy_from_slice(&slot.bytes[slot.payload_at..end]);
+        if end <= MEDIUM_BYTES {
+            let mut fitting = self.slots.fitting(end);
+            fitting[slot.payload_at..end].copy_from_slice(&slot.bytes[slot.payload_at..end]);
             self.slots
-                .put_back(std::mem::replace(&mut slot.bytes, small));
+                .put_back(std::mem::replace(&mut slot.bytes, fitting));
         }
-        self.queue_bytes += slot.capacity_bytes();
-        self.queue.push_back(slot);
+        let slots = &mut self.slots;
+        self.queue.enqueue(now_ns, slot, &mut |slot, cause| {
+            count_drop(cause, stats);
+            slots.put_back(slot.bytes);
+        });
     }
 
     /// Takes the next batch off the queue; `None` while there is nothing to send.
     ///
     /// Must not be called while a batch is being sent. The pointer and all it leads to stay valid
     /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
-    pub fn next_batch(&mut self) -> Option<*const libc::msghdr> {
+    pub fn next_batch(&mut self, now_ns: u64, stats: &Stats) -> Option<*const libc::msghdr> {
         let batch = &mut self.batch;
         if batch.slots.is_empty() {
+            let batch_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(BATCH_BYTES);
+            let slots = &mut self.slots;
+            let mut dropped = |slot: Slot, cause| {
+                count_drop(cause, stats);
+                slots.put_back(slot.bytes);
+            };
             let mut bytes = 0;
-            while bytes < BATCH_BYTES && batch.slots.len() < BATCH_FRAMES {
+            while bytes < batch_bytes.min(BATCH_BYTES) && batch.slots.len() < BATCH_FRAMES {
                 let mut slot = match self.messages.pop_front() {
                     Some(message) => message,
-                    None => match self.queue.pop_front() {
-                        Some(packet) => {
-                            self.queue_bytes -= packet.capacity_bytes();
-                            packet
-                        }
+                    None => match self.queue.dequeue(now_ns, &mut dropped) {
+                        Some(dequeued) => dequeued.packet,
                         None => break,
                     },
                 };
@@ -255,6 +319,7 @@ impl Outbound {
     /// Notes that the kernel took `bytes` of the batch, which may be less than all.
     pub fn sent(&mut self, mut bytes: usize, stats: &Stats) {
         stats.stream_tx_bytes.add(bytes as u64);
+        self.sent_bytes += bytes as u64;
         let batch = &mut self.batch;
         while batch.first < batch.vectors.len() {
             let vector = &mut batch.vectors[batch.first];
@@ -276,6 +341,13 @@ impl Outbound {
     }
 }
 
+fn count_drop(cause: DropCause, stats: &Stats) {
+    match cause {
+        DropCause::CoDel => stats.drops_codel.add(1),
+        DropCause::Overlimit => stats.drops_overlimit.add(1),
+    }
+}
+
 /// Counts a frame that has left, as the packets it stands for.
 fn count(slot: &Slot, stats: &Stats) {
     stats.tx_frames.add(1);
@@ -289,5 +361,3 @@ fn count(slot: &Slot, stats: &Stats) {
     stats.tx_packets.add(packets);
     stats.tx_bytes.add(bytes);
 }
-
-const _: () = assert!(SMALL_BYTES > HEADER_BYTES + VNET_HEADER_BYTES && SMALL_BYTES < LARGE_BYTES);

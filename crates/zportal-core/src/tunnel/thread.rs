@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::{Opened, Options, PeerInfo, Reply, Role, Shared};
 use crate::error::Error;
-use crate::link::{self, Listener, Stream};
+use crate::link::{self, Listener, Stream, Transport};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
@@ -25,6 +25,8 @@ use crate::wire::hello::{Hello, VERSION, digest};
 
 /// Submission entries of the runtime's own ring, which serves the dial only.
 const RUNTIME_ENTRIES: u32 = 16;
+/// Keeps no more on the way than the path needs (draft-ietf-ccwg-bbr).
+const DEFAULT_CONGESTION: &str = "bbr";
 /// Room for the beginning of a packet that is thrown away.
 const DISCARD_BYTES: usize = 2048;
 
@@ -196,6 +198,7 @@ impl<'a> TunnelThread<'a> {
             Ok(stale) => shared.stats.drops_down.add(stale),
             Err(gone) => return gone,
         }
+        self.choose_congestion_control(&stream);
         let on_proven = Box::new(move |speech: &Speech| {
             shared.stats.peers_accepted.add(1);
             let wanted = shared.desk().take_wanted();
@@ -214,7 +217,28 @@ impl<'a> TunnelThread<'a> {
             stats: &shared.stats,
             notices: &shared.notices,
         };
-        Session::new(&mut self.ring, around, stream, self.hello, on_proven).run()
+        let seed = match random::<16>() {
+            Ok(bytes) => u128::from_ne_bytes(bytes),
+            Err(error) => return error,
+        };
+        let seed = [seed as u64, (seed >> 64) as u64];
+        Session::new(&mut self.ring, around, stream, self.hello, seed, on_proven).run()
+    }
+
+    fn choose_congestion_control(&self, stream: &Stream) {
+        if stream.transport != Transport::Tcp {
+            return;
+        }
+        let wanted = self.options.congestion.as_deref();
+        let name = wanted.unwrap_or(DEFAULT_CONGESTION);
+        let set = rustix::net::sockopt::set_tcp_congestion(&stream.socket, name);
+        if let Err(errno) = set {
+            let message = format!("the kernel refused the congestion control {name}: {errno}");
+            match wanted {
+                Some(_) => self.shared.notices.warn("congestion", message),
+                None => self.shared.notices.info("congestion", message),
+            }
+        }
     }
 
     /// Does `work` while no peer is connected; the TUN is emptied meanwhile, and a close is heard.
@@ -266,11 +290,17 @@ impl<'a> TunnelThread<'a> {
     }
 }
 
+/// Bytes that nobody guesses.
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], Error> {
+    let mut bytes = [0; BYTES];
+    rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty())
+        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
+    Ok(bytes)
+}
+
 /// What this end says of itself, for the life of the tunnel.
 fn hello(options: &Options, tun: &Tun) -> Result<Hello, Error> {
-    let mut session_id = [0; 16];
-    rustix::rand::getrandom(&mut session_id, GetRandomFlags::empty())
-        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
+    let session_id = random()?;
     let offloads = if options.offload {
         tun.offloads()
     } else {

@@ -98,7 +98,15 @@ impl Bench {
             let on_proven = Box::new(move |speech: &zportal_core::session::peer::Speech| {
                 let _ = prove.send(speech.to_string());
             });
-            Session::new(&mut ring, around, stream, hello(features), on_proven).run()
+            Session::new(
+                &mut ring,
+                around,
+                stream,
+                hello(features),
+                [1, 2],
+                on_proven,
+            )
+            .run()
         });
         Bench {
             kernel,

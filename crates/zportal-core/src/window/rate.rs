@@ -1,0 +1,120 @@
+//! The rate at which a socket passes bytes on is only ever read from times when it had bytes to
+//! pass on; other times can show a higher rate, never a lower one.
+//!
+//! For a link whose slow part begins at our own socket. Behind a proxy that only shows how fast
+//! the proxy reads: see [`super::inflight`].
+
+#![forbid(unsafe_code)]
+
+use super::filter::MaxFilter;
+use super::rate_of;
+
+/// A rate is read over at least this time: shorter ones show bursts of ACKs, not the link.
+pub const SAMPLE_NS: u64 = 10_000_000;
+/// How often to look at the socket: a sample has to tell whether it ever ran dry.
+pub const LOOK_NS: u64 = SAMPLE_NS / 5;
+
+/// What a link is taken for until it shows its rate, bytes a second: 100 Mbit/s.
+pub const ASSUMED_BYTES_PER_SECOND: u64 = 12_500_000;
+
+/// The window of the maximum, in round trips, and its bounds in nanoseconds.
+const WINDOW_ROUND_TRIPS: u64 = 10;
+const WINDOW_MIN_NS: u64 = 20 * SAMPLE_NS;
+const WINDOW_MAX_NS: u64 = 100 * SAMPLE_NS;
+
+/// The socket at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// When, nanoseconds.
+    pub now_ns: u64,
+    /// All bytes that were ever given to the socket.
+    pub handed_bytes: u64,
+    /// Those of them that it has not sent for the first time yet (SIOCOUTQNSD); 0 where that
+    /// cannot be known.
+    pub unsent_bytes: u64,
+    /// Whether a send is waiting for room in it.
+    pub blocked: bool,
+}
+
+impl Look {
+    fn passed_bytes(&self) -> u64 {
+        self.handed_bytes.saturating_sub(self.unsent_bytes)
+    }
+
+    /// Whether it has something to pass on.
+    fn is_backlogged(&self) -> bool {
+        self.blocked || self.unsent_bytes > 0
+    }
+}
+
+/// The rate of one socket.
+#[derive(Debug, Clone, Default)]
+pub struct LinkRate {
+    max_bw: MaxFilter,
+    /// The newest rate that is not app-limited, bytes a second.
+    recent: Option<u64>,
+    window_ns: Option<u64>,
+    /// Where the current sample began.
+    first: Option<Look>,
+    last: Option<Look>,
+    /// Whether the socket may have run dry in the current sample.
+    app_limited: bool,
+}
+
+impl LinkRate {
+    /// Whether it is time to look at the socket again.
+    pub fn look_due(&self, now_ns: u64) -> bool {
+        self.last
+            .is_none_or(|last| now_ns.saturating_sub(last.now_ns) >= LOOK_NS)
+    }
+
+    /// Learns the round trip, which says how long a rate may be remembered.
+    pub fn on_round_trip(&mut self, rtt_ns: u64) {
+        let window_ns = rtt_ns.saturating_mul(WINDOW_ROUND_TRIPS);
+        self.window_ns = Some(window_ns.clamp(WINDOW_MIN_NS, WINDOW_MAX_NS));
+    }
+
+    /// Takes a look at the socket in. Looks may come as often as is convenient; while there is
+    /// something to send they should come every [`LOOK_NS`].
+    pub fn on_look(&mut self, look: Look) {
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            self.begin(look);
+            return;
+        };
+        self.last = Some(look);
+        self.app_limited |= !(last.is_backlogged() && look.is_backlogged());
+        let elapsed_ns = look.now_ns.saturating_sub(first.now_ns);
+        if elapsed_ns < SAMPLE_NS {
+            return;
+        }
+        let passed_bytes = look.passed_bytes().saturating_sub(first.passed_bytes());
+        let rate = rate_of(passed_bytes, elapsed_ns);
+        let known = self.max_bw.value().unwrap_or(ASSUMED_BYTES_PER_SECOND);
+        if !self.app_limited || rate > known {
+            let window_ns = self.window_ns.unwrap_or(WINDOW_MIN_NS);
+            self.max_bw.update(window_ns, look.now_ns, rate);
+            self.recent = Some(rate);
+        }
+        self.begin(look);
+    }
+
+    /// What the link takes, bytes a second; `None` until it showed more than what is assumed, or
+    /// that it takes less.
+    ///
+    /// The windowed maximum, because most samples miss a little; but no more than twice the newest,
+    /// because after a drop of the rate a batch made for the old one would stand in the socket.
+    /// Too low is soon mended: small batches show the rate as well as large ones.
+    pub fn bytes_per_second(&self) -> Option<u64> {
+        let max_bw = self.max_bw.value()?;
+        Some(
+            self.recent
+                .map_or(max_bw, |recent| max_bw.min(recent.saturating_mul(2))),
+        )
+    }
+
+    fn begin(&mut self, look: Look) {
+        self.first = Some(look);
+        self.last = Some(look);
+        self.app_limited = false;
+    }
+}
