@@ -46,6 +46,8 @@ export async function run(command, args, { capture = false, quiet = false, env =
     return { code: 127, output: `${output}${error.message}\n` }
   } finally {
     live.delete(child)
+    // What was stopped with us has no outcome: nobody goes on from here, the end of this process is near.
+    if (stopping) await new Promise(() => undefined)
   }
 }
 
