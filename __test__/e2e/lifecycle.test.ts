@@ -119,6 +119,13 @@ endToEnd('the life of a tunnel', (lab) => {
     expect(server.stderr).toContain('ZP_TUN_GONE')
   })
 
+  test('the TUN device deleted while there is no peer ends it as well', async () => {
+    const server = await serve()
+    await hosts.server.ip('link', 'delete', 'zt0')
+    await server.exitsWith(1)
+    expect(server.stderr).toContain('ZP_TUN_GONE')
+  })
+
   test('the TUN device set down and up again carries on', async () => {
     await serve()
     await dial()

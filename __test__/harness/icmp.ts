@@ -98,7 +98,7 @@ function slice(packet: Buffer, start: number, length: number): Buffer {
 }
 
 /** The Internet checksum (RFC 1071). */
-function checksum(bytes: Buffer): number {
+export function checksum(bytes: Buffer): number {
   let sum = 0
   for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)

@@ -53,3 +53,20 @@ export function queuedMs(pid: number): number {
   const [, queuedNs = '0'] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')
   return Number(queuedNs) / 1e6
 }
+
+/** The names of a process's threads, those that the kernel has started for it included (io_uring's `iou-wrk-…`). */
+export function threadNames(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    try {
+      return [readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim()]
+    } catch {
+      return [] // Ended between the two looks.
+    }
+  })
+}
+
+/** The most memory that a process has had resident since it started (VmHWM), in bytes. */
+export function peakResidentBytes(pid: number): number {
+  const [, kilobytes = ''] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kilobytes) * 1024
+}

@@ -126,8 +126,14 @@ impl Shared {
 
     /// Answers everybody who waits for the end of the thread.
     fn finish(&self) {
-        let replies = self.desk().finish();
-        for reply in replies {
+        let waiting = self.desk().finish();
+        if let Some(reply) = waiting.wanted {
+            reply(Err(Error::Closed));
+        }
+        for reply in waiting.ends {
+            reply(Arc::new(Error::Closed));
+        }
+        for reply in waiting.closes {
             reply();
         }
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 
 use common::{Bench, MTU_BYTES, frame, hello, packet, their_hello};
@@ -268,6 +268,12 @@ fn a_closing_end_says_so_and_the_other_names_the_reason() {
             ..
         })
     ));
+    // It waits for the answer to its goodbye, and takes what was under way.
+    let late = packet(60, 1);
+    bench.write_frame(0, &late);
+    assert_eq!(bench.receive_packet(), late);
+    assert_eq!(bench.peer.read(&mut [0]).unwrap(), 0);
+    bench.peer.shutdown(Shutdown::Both).unwrap();
     assert_eq!(bench.end().code(), "ZP_CLOSED");
 
     let mut bench = Bench::start(EVERYTHING, &[]);

@@ -43,6 +43,9 @@ const BURST_PACKETS: usize = 4;
 /// call interrupt moderation. A lone ping never waits.
 const BURST_PAUSE: Duration = Duration::from_micros(60);
 
+/// How long newcomers are left waiting after one could not be accepted.
+const DOOR_PAUSE: Duration = Duration::from_millis(100);
+
 /// How many newcomers are turned away in one turn while a peer is seated.
 const REFUSALS_PER_TURN: usize = 16;
 
@@ -74,8 +77,12 @@ pub struct Session<'a> {
     /// Called once, with the first valid frame or after [`SILENT_PROOF`].
     on_proven: Option<OnProven<'a>>,
     proven_at: Instant,
+    /// After a failure to accept: when to look for newcomers again.
+    door_paused_until: Option<Instant>,
     /// Set once this end was asked to close: when it closes, finished or not.
     closing_at: Option<Instant>,
+    /// Goodbye is said, and nothing more is sent.
+    is_half_closed: bool,
     pace: Pace,
     /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
     send_paused_until: Option<u64>,
@@ -115,7 +122,9 @@ impl<'a> Session<'a> {
             tun_paused_until: None,
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
+            door_paused_until: None,
             closing_at: None,
+            is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
             send_paused_until: None,
             clock,
@@ -146,7 +155,18 @@ impl<'a> Session<'a> {
         let wait = self.wait();
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
-            self.complete(operation, result)?;
+            let completed = self.complete(operation, result);
+            if self.closing_at.is_some() && completed.is_err() {
+                // However the link ends now, it is what this end was asked for.
+                return Err(Error::Closed);
+            }
+            completed?;
+        }
+        if self
+            .door_paused_until
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            self.door_paused_until = None;
         }
         if self
             .tun_paused_until
@@ -203,6 +223,7 @@ impl<'a> Session<'a> {
                 .poll_readable(Operation::TunReady, self.around.tun.as_fd());
         }
         if let Some(listener) = self.around.listener
+            && self.door_paused_until.is_none()
             && !self.ring.in_flight(Operation::DoorReady)
         {
             self.ring
@@ -272,7 +293,13 @@ impl<'a> Session<'a> {
         let send = self
             .send_paused_until
             .map(|until| self.clock + Duration::from_nanos(until));
-        let times = [proof, self.closing_at, self.tun_paused_until, send];
+        let times = [
+            proof,
+            self.closing_at,
+            self.tun_paused_until,
+            self.door_paused_until,
+            send,
+        ];
         let next = times.into_iter().flatten().min();
         next.map_or(Wait::Completion, |at| {
             Wait::AtMost(at.saturating_duration_since(Instant::now()))
@@ -346,6 +373,8 @@ impl<'a> Session<'a> {
             return;
         }
         self.closing_at = Some(Instant::now() + CLOSING_TIME);
+        // The TUN is not read any more, so no pause of its reading may shorten the waits.
+        self.tun_paused_until = None;
         self.outbound.clear();
         if let Speech::Extended { .. } = self.peer.speech() {
             let goodbye = Control::Close {
@@ -357,11 +386,23 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn finish_closing(&self) -> Result<(), Error> {
-        match self.closing_at {
-            Some(at) if self.outbound.is_idle() || Instant::now() >= at => Err(Error::Closed),
-            _ => Ok(()),
+    /// Ends once everything went out, and where goodbye is understood, once the peer has answered
+    /// it by closing: to close with its packets unread would destroy what it has not yet read.
+    fn finish_closing(&mut self) -> Result<(), Error> {
+        let Some(at) = self.closing_at else {
+            return Ok(());
+        };
+        let is_out = self.outbound.is_idle() && !self.ring.in_flight(Operation::Send);
+        let is_understood = matches!(self.peer.speech(), Speech::Extended { .. });
+        if Instant::now() >= at || (is_out && !is_understood) {
+            return Err(Error::Closed);
         }
+        if is_out && !self.is_half_closed {
+            self.is_half_closed = true;
+            // A failure means that the peer was faster.
+            let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Write);
+        }
+        Ok(())
     }
 
     /// The seat is taken: whoever knocks hears it by the close of the connection.
@@ -381,6 +422,9 @@ impl<'a> Session<'a> {
                 Ok(None) => return,
                 Err(error) => {
                     self.around.notices.warn(error.code(), error.to_string());
+                    // Out of descriptors: whoever knocks stays at the door, and would wake us
+                    // without end.
+                    self.door_paused_until = Some(Instant::now() + DOOR_PAUSE);
                     return;
                 }
             }

@@ -179,7 +179,8 @@ impl Tun {
         }
     }
 
-    fn gone(&self) -> Error {
+    /// What to say of a device that was deleted.
+    pub fn gone(&self) -> Error {
         Error::TunGone {
             name: self.name.clone(),
         }

@@ -93,9 +93,59 @@ impl Desk {
         None
     }
 
-    /// Notes that the thread does nothing more; those returned are to be answered without the lock.
-    pub(super) fn finish(&mut self) -> Vec<DoneReply> {
+    /// Notes that the thread does nothing more; everybody returned is to be answered without the
+    /// lock. Taken together, so that a request that comes at the last moment is among them.
+    pub(super) fn finish(&mut self) -> Waiting {
         self.wake = None;
-        std::mem::take(&mut self.closes)
+        self.busy = false;
+        Waiting {
+            wanted: self.wanted.take(),
+            ends: std::mem::take(&mut self.ends),
+            closes: std::mem::take(&mut self.closes),
+        }
+    }
+}
+
+/// Requests that nobody works on any more.
+pub(super) struct Waiting {
+    pub(super) wanted: Option<Reply<PeerInfo>>,
+    pub(super) ends: Vec<EndReply>,
+    pub(super) closes: Vec<DoneReply>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Desk;
+    use crate::error::Error;
+    use crate::wake::Wake;
+
+    #[test]
+    fn a_request_between_the_end_and_the_finish_is_answered() {
+        let mut desk = Desk::new(Arc::new(Wake::new().unwrap()));
+        let answers = Arc::new(AtomicUsize::new(0));
+        let count = || {
+            let answers = Arc::clone(&answers);
+            move || {
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        assert!(desk.end(&Arc::new(Error::Closed)).is_empty());
+        let (wanted, ended, closed) = (count(), count(), count());
+        assert!(desk.want_session(Box::new(move |_| wanted())).is_none());
+        assert!(desk.await_end(Box::new(move |_| ended())).is_none());
+        assert!(desk.await_finish(Box::new(closed)).is_none());
+        let waiting = desk.finish();
+        waiting.wanted.expect("the request")(Err(Error::Closed));
+        for reply in waiting.ends {
+            reply(Arc::new(Error::Closed));
+        }
+        for reply in waiting.closes {
+            reply();
+        }
+        assert_eq!(answers.load(Ordering::Relaxed), 3);
+        assert!(desk.want_session(Box::new(|_| {})).is_some());
     }
 }

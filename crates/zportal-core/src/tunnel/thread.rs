@@ -273,8 +273,14 @@ impl<'a> TunnelThread<'a> {
             Err(error) => return error,
         };
         loop {
-            match packets.readable().await {
-                Ok(mut event) => event.clear_ready(),
+            match packets.ready(Interest::READABLE | Interest::ERROR).await {
+                Ok(mut event) => {
+                    if event.ready().is_error() {
+                        // A TUN reports an error, and nothing else, once it is deleted.
+                        return self.tun.gone();
+                    }
+                    event.clear_ready();
+                }
                 Err(cause) => return not_watched(&cause),
             }
             loop {
@@ -331,7 +337,10 @@ fn watch(descriptor: &impl AsFd) -> Result<AsyncFd<RawFd>, Error> {
     // SAFETY: every descriptor watched here is borrowed from the tunnel's thread, which owns it
     // for longer than it is watched.
     let watched = unsafe {
-        AsyncFd::register_with_interest(descriptor.as_fd().as_raw_fd(), Interest::READABLE)
+        AsyncFd::register_with_interest(
+            descriptor.as_fd().as_raw_fd(),
+            Interest::READABLE | Interest::ERROR,
+        )
     };
     watched.map_err(|error| not_watched(&error.into()))
 }
