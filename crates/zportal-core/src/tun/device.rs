@@ -139,6 +139,14 @@ impl Tun {
             (Features::USO4, libc::TUN_F_USO4),
             (Features::USO6, libc::TUN_F_USO6),
         ];
+        // This kernel gives datagrams of both families whole, or of none. With one family agreed on
+        // it gives none, and the bursts of that one are merged on the way.
+        let both = Features::USO4 | Features::USO6;
+        let offloads = if offloads.contains(both) {
+            offloads
+        } else {
+            offloads.without(both)
+        };
         let wanted = bits
             .iter()
             .filter(|(feature, _)| offloads.contains(*feature));
