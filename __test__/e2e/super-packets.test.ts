@@ -25,7 +25,7 @@ import { event, up } from '../harness/zportal.js'
 
 const SERVER = `${OUTER.server.ipv4}:${PORT}`
 const MIB = 1024 * 1024
-const TCP_BYTES = 8 * MIB
+const TCP_BYTES = 4 * MIB
 const UDP_BYTES = 4 * MIB
 /** Long enough that a process is looked at many times meanwhile. */
 const LONG_BYTES = 256 * MIB
@@ -49,8 +49,8 @@ const UNEQUAL_MTUS_BYTES = [
   [65_535, 576],
 ] as const
 
-/** How many packets a frame carries at least, where the kernel hands over 64 KiB of packets of 1400 bytes. */
-const PACKETS_A_FRAME = 10
+/** How many packets a frame carries at least, where TCP begins with a few and soon hands over 64 KiB of 1400 bytes each. */
+const PACKETS_A_FRAME = 5
 const RESIDENT_MAX_BYTES = 80 * MIB
 
 endToEnd('super-packets', (lab) => {
@@ -134,7 +134,7 @@ endToEnd('super-packets', (lab) => {
           await udp(from, to, 'ipv4', 'segmented', 1400)
         })
         expect(counters[from].txPackets).toBeGreaterThan((UDP_BYTES + MIB) / 1400)
-        expect(counters[from].txFrames).toBe(counters[from].txPackets)
+        expect(counters[from].txFrames).toBeGreaterThanOrEqual(counters[from].txPackets)
       }
     })
 

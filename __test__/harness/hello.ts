@@ -20,7 +20,7 @@ export const MAX_PAYLOAD_BYTES = 65_546
 export const KIND = { ping: 1, pong: 2, close: 3 } as const
 
 /** Types of super-packets, at offset 1 of a virtio_net_hdr. */
-export const GSO = { none: 0, tcpv4: 1, tcpv6: 4, udp: 5 } as const
+export const GSO = { none: 0, tcpv4: 1, tcpv6: 4, udp: 5, ecn: 0x80 } as const
 
 export const VNET_HEADER_BYTES = 10
 
@@ -76,4 +76,49 @@ export function withFeatures(hello: Buffer, features: number): Buffer {
   const changed = Buffer.from(hello)
   changed.writeUInt32BE(features, AT.features)
   return changed
+}
+
+/** Where the parts of PING and PONG stand. */
+const PING_AT = { sequence: 4, clock: 8, frames: 16, bytes: 24 }
+const PING_BYTES = 32
+const PONG_BYTES = 40
+
+/** What an end has finished with, from the first frame after HELLO on, control messages not counted. */
+export interface Finished {
+  frames: number
+  bytes: number
+}
+
+/** A PING; `more` is what a newer version could have behind it. */
+export function pingMessage(sequence: number, more = Buffer.alloc(0)): Buffer {
+  const message = Buffer.alloc(PING_BYTES)
+  message[0] = KIND.ping
+  message.writeUInt32BE(sequence, PING_AT.sequence)
+  return Buffer.concat([message, more])
+}
+
+/** The answer to a PING. */
+export function pongMessage(ping: Buffer, finished: Finished): Buffer {
+  const message = Buffer.alloc(PONG_BYTES)
+  ping.copy(message, 0, 0, PING_AT.frames)
+  message[0] = KIND.pong
+  message.writeBigUInt64BE(BigInt(finished.frames), PING_AT.frames)
+  message.writeBigUInt64BE(BigInt(finished.bytes), PING_AT.bytes)
+  return message
+}
+
+/** The sequence number of a PONG; undefined when the message is another. */
+export function pongSequence(message: Buffer): number | undefined {
+  return message[0] === KIND.pong && message.length >= PONG_BYTES ? message.readUInt32BE(PING_AT.sequence) : undefined
+}
+
+/** A CLOSE with any reason and text. */
+export function closeMessage(reason: number, text: string): Buffer {
+  const said = Buffer.from(text)
+  const message = Buffer.alloc(6 + said.length)
+  message[0] = KIND.close
+  message.writeUInt16BE(reason, 2)
+  message.writeUInt16BE(said.length, 4)
+  message.set(said, 6)
+  return message
 }

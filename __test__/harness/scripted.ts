@@ -1,12 +1,13 @@
 /**
- * A peer whose every frame is the test's: it sends what it is told, dies of nothing, notes what comes, and answers the
- * echo requests for its inner addresses.
+ * A peer whose every frame is the test's: it sends what it is told, dies of nothing, notes what comes, and answers PING
+ * and the echo requests for its inner addresses.
  */
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
 import { until, within } from './deadline.js'
 import { frame } from './frame.js'
+import { type Finished, FLAG, KIND, pongMessage } from './hello.js'
 import { echoPacket, parseEcho, sameAddress } from './icmp.js'
 import type { ReceivedFrame } from './original.js'
 import { FrameReader } from './tap.js'
@@ -21,6 +22,8 @@ export class Scripted implements AsyncDisposable {
   readonly ended: Promise<unknown>
   readonly #socket: Socket
   readonly #inner: readonly string[]
+  /** All but the first frame, which is the other side's HELLO. */
+  readonly #finished: Finished = { frames: 0, bytes: 0 }
   #sequence = 0
 
   constructor(socket: Socket, inner: readonly string[]) {
@@ -88,6 +91,14 @@ export class Scripted implements AsyncDisposable {
   }
 
   #answer(flags: number, payload: Buffer): void {
+    if (flags & FLAG.control) {
+      if (payload[0] === KIND.ping) this.send(pongMessage(payload, this.#finished), FLAG.control)
+      return
+    }
+    if (this.received.length > 1) {
+      this.#finished.frames += 1
+      this.#finished.bytes += payload.length
+    }
     const echo = flags === 0 ? parseEcho(payload) : undefined
     if (echo?.kind !== 'request' || !this.#inner.some((address) => sameAddress(address, echo.to))) return
     this.send(echoPacket({ ...echo, kind: 'reply', from: echo.to, to: echo.from }))

@@ -8,15 +8,18 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
 import { frame, HEADER_BYTES, header, MAGIC } from './frame.js'
-import { FLAG } from './hello.js'
+import { FLAG, GSO, VNET_HEADER_BYTES } from './hello.js'
 
 /** A frame as it went by. */
 export interface Passed {
   flags: number
   payloadBytes: number
-  /** The type of super-packet that its virtio_net_hdr says; undefined without one. */
-  gsoType: number | undefined
+  /** What its virtio_net_hdr says it is; undefined without one. */
+  kind: VnetKind | undefined
 }
+
+/** `part`: a packet, its checksum mostly partial; the others are super-packets. */
+export type VnetKind = 'part' | 'tcp4' | 'tcp6' | 'udp4' | 'udp6' | 'unknown'
 
 /** What becomes of the first payload of a direction: another one, or nothing. */
 export type ChangeFirst = (payload: Buffer) => Buffer | undefined
@@ -58,8 +61,8 @@ export class Tap implements AsyncDisposable {
   #join(from: Socket, to: Socket, notes: Passed[], changeFirst: ChangeFirst): void {
     this.#sockets.push(from)
     const reader = new FrameReader((flags, payload, bytes) => {
-      const gsoType = flags & FLAG.vnet ? payload[1] : undefined
-      const isFirst = notes.push({ flags, payloadBytes: payload.length, gsoType }) === 1
+      const kind = flags & FLAG.vnet ? vnetKind(payload) : undefined
+      const isFirst = notes.push({ flags, payloadBytes: payload.length, kind }) === 1
       const changed = isFirst ? changeFirst(payload) : payload
       if (changed !== undefined) to.write(changed === payload ? bytes : frame(changed, { flags }))
     })
@@ -108,5 +111,23 @@ export class FrameReader {
     }
     this.#pieces = rest.length > 0 ? [rest] : []
     this.#pendingBytes = rest.length
+  }
+}
+
+/** What a virtio_net_hdr and the packet behind it say they are. */
+export function vnetKind(payload: Buffer): VnetKind {
+  const isIpv6 = (payload[VNET_HEADER_BYTES] ?? 0) >> 4 === 6
+  // The bit beside says that the first segment carries CWR.
+  switch ((payload[1] ?? 0) & ~GSO.ecn) {
+    case GSO.none:
+      return 'part'
+    case GSO.tcpv4:
+      return 'tcp4'
+    case GSO.tcpv6:
+      return 'tcp6'
+    case GSO.udp:
+      return isIpv6 ? 'udp6' : 'udp4'
+    default:
+      return 'unknown'
   }
 }
