@@ -20,11 +20,9 @@ use std::arch::x86_64::{
     _mm256_xor_si256, _mm256_zextsi128_si256,
 };
 
-use super::{
-    Crc32c,
-    polynomial::factor,
-    streams::{self, append, crc32c_three},
-};
+use super::polynomial::factor;
+use super::streams::{self, append, crc32c_three};
+use super::way::Crc32c;
 
 /// Below this many bytes the CRC32 instruction is as fast.
 const SHORT_BYTES: usize = 192;

@@ -9,11 +9,11 @@ mod fold;
 mod polynomial;
 #[cfg(target_arch = "x86_64")]
 mod streams;
+mod way;
 
 use std::sync::LazyLock;
 
-/// A function that computes the CRC32C of its argument.
-pub type Crc32c = fn(&[u8]) -> u32;
+pub use way::Crc32c;
 
 static FASTEST: LazyLock<Crc32c> = LazyLock::new(|| {
     ways()

@@ -11,7 +11,8 @@ use std::arch::x86_64::{
     _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_xor_si128,
 };
 
-use super::{Crc32c, polynomial::factors_by_words};
+use super::polynomial::factors_by_words;
+use super::way::Crc32c;
 
 /// Below this many bytes one register is as fast as three and their joining.
 const SHORT_BYTES: usize = 256;

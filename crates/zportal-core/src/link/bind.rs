@@ -9,9 +9,9 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, getsockname, listen, socket_with, sockopt,
 };
 
-use super::Transport;
 use super::endpoint::Endpoint;
 use super::resolve::resolve_blocking;
+use super::stream::Transport;
 use super::unix_file::{Obstacle, SocketFile};
 use crate::address::{Address, Host};
 use crate::error::Error;

@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::race::{connect_any, most_telling};
 use super::resolve::resolve;
 use super::socket::Socket;
-use super::{Stream, Transport};
+use super::stream::{Stream, Transport};
 use crate::address::{Address, Host};
 use crate::error::Error;
 use crate::proxy::socks5::Socks5;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
-use super::Transport;
+use super::stream::Transport;
 use crate::address::Address;
 
 /// Where a socket can be bound or connected.

@@ -15,9 +15,10 @@ use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 
 use super::bind::{Bound, bind};
+use super::options;
 use super::readiness::watch_borrowed;
+use super::stream::{Stream, Transport};
 use super::unix_file::SocketFile;
-use super::{Stream, Transport, options};
 use crate::address::Address;
 use crate::error::Error;
 

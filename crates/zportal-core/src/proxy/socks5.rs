@@ -7,7 +7,7 @@
 //! address may be anything including an empty name, and a refusal counts as soon as its code
 //! has arrived, because some servers close without sending the rest.
 
-use super::{Failure, Step};
+use super::step::{Failure, Step};
 use crate::address::{Address, Host};
 use crate::error::Error;
 

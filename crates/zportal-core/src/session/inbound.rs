@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::count::packets_in;
 use super::peer::{Peer, Speech};
 use super::slots::LARGE_BYTES;
 use crate::error::Error;
@@ -138,7 +139,7 @@ impl Inbound {
         };
         match tun.write(&self.buffer[packet]) {
             Ok(()) => {
-                let (packets, bytes) = super::packets_in(&self.buffer[payload], flags);
+                let (packets, bytes) = packets_in(&self.buffer[payload], flags);
                 stats.rx_packets.add(packets);
                 stats.rx_bytes.add(bytes);
                 Ok(())

@@ -3,6 +3,7 @@
 //! A turn enters the kernel once, to submit and to wait; a blocked send never stops receiving,
 //! and the reverse. The session owns its socket and buffers and borrows the rest.
 
+mod count;
 mod inbound;
 mod outbound;
 mod pace;
@@ -22,9 +23,8 @@ use crate::tun::Tun;
 use crate::wake::Wake;
 use crate::window::batch::Sizes;
 use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
-use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
+use crate::wire::header::FLAG_CONTROL;
 use crate::wire::hello::Hello;
-use crate::wire::vnet::VNET_HEADER_BYTES;
 use inbound::{Hear, Inbound};
 use outbound::{Drained, Outbound};
 use pace::Pace;
@@ -514,24 +514,4 @@ fn is_passing(error: &io::Error) -> bool {
 
 fn ring_failed(cause: io::Error) -> Error {
     Error::Internal(format!("io_uring_enter failed: {cause}"))
-}
-
-/// How many packets of how many bytes together a payload stands for: a super-packet counts as
-/// the packets that a device would cut it into.
-fn packets_in(payload: &[u8], flags: u32) -> (u64, u64) {
-    if flags & FLAG_VNET == 0 {
-        return (1, payload.len() as u64);
-    }
-    let packet_bytes = payload.len() - VNET_HEADER_BYTES;
-    let header_bytes = usize::from(u16::from_le_bytes([payload[2], payload[3]]));
-    let segment_bytes = usize::from(u16::from_le_bytes([payload[4], payload[5]]));
-    if segment_bytes == 0 {
-        return (1, packet_bytes as u64);
-    }
-    let segments = packet_bytes
-        .saturating_sub(header_bytes)
-        .div_ceil(segment_bytes)
-        .max(1);
-    let repeated_headers = (segments - 1) * header_bytes;
-    (segments as u64, (packet_bytes + repeated_headers) as u64)
 }

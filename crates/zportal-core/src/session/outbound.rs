@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::count::packets_in;
 use super::peer::Peer;
 use super::slots::{MEDIUM_BYTES, Slot, Slots};
 use crate::cut::Cut;
@@ -354,7 +355,7 @@ fn count(slot: &Slot, stats: &Stats) {
     if slot.is_message {
         return;
     }
-    let (packets, bytes) = super::packets_in(
+    let (packets, bytes) = packets_in(
         &slot.bytes[slot.payload_at..slot.payload_at + slot.payload_bytes],
         slot.flags,
     );

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
-use super::{TunOptions, configure};
+use super::configure;
+use super::options::TunOptions;
 use crate::error::Error;
 use crate::wire::features::Features;
 

@@ -5,17 +5,8 @@
 
 mod configure;
 mod device;
+mod options;
 
 pub use configure::InterfaceAddress;
 pub use device::{Refusal, Tun};
-
-/// What the device shall look like.
-#[derive(Debug, Clone)]
-pub struct TunOptions {
-    /// `zt0`, or a pattern such as `tun%d` that the kernel numbers.
-    pub name: String,
-    /// 68 to 65535 bytes.
-    pub mtu_bytes: u16,
-    /// Set once the device exists; IPv6 addresses need an MTU of at least 1280.
-    pub addresses: Vec<InterfaceAddress>,
-}
+pub use options::TunOptions;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{DoneReply, EndReply, PeerInfo, Reply};
+use super::request::{DoneReply, EndReply, PeerInfo, Reply};
 use crate::error::Error;
 use crate::wake::Wake;
 

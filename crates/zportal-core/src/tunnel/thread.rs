@@ -11,7 +11,8 @@ use rustix::rand::GetRandomFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Opened, Options, PeerInfo, Reply, Role, Shared};
+use super::request::{Opened, Options, PeerInfo, Reply, Role};
+use super::shared::Shared;
 use crate::error::Error;
 use crate::link::{self, Listener, Stream, Transport};
 use crate::session::peer::Speech;

@@ -1,0 +1,68 @@
+//! What can be asked of a tunnel, and what it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::error::Error;
+use crate::tun::TunOptions;
+
+/// Which end of the link this is.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// Waits for peers.
+    Serve {
+        /// Where.
+        bind: Address,
+    },
+    /// Goes to the peer.
+    Dial {
+        /// Where the peer listens.
+        target: Address,
+        /// SOCKS5 proxies on the way, the nearest first.
+        proxies: Vec<Address>,
+        /// For the whole dial: resolution, connection and every proxy.
+        timeout: Duration,
+    },
+}
+
+/// Everything a tunnel needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The packet device.
+    pub tun: TunOptions,
+    /// Which end this is.
+    pub role: Role,
+    /// Whether super-packets may be carried, if the peer can.
+    pub offload: bool,
+    /// Congestion control of the TCP stream to the peer; by default BBR where the kernel has it,
+    /// which keeps the buffers on the way short, else the kernel's own default.
+    pub congestion: Option<String>,
+}
+
+/// What was opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The kernel's name of the device.
+    pub name: String,
+    /// Where a server listens, port 0 resolved.
+    pub local: Option<String>,
+}
+
+/// Who the peer is.
+#[derive(Debug, Clone)]
+pub struct PeerInfo {
+    /// Its address, or the way to it.
+    pub address: String,
+    /// How long the dial took, milliseconds; on a server, how long it was waited for.
+    pub established_ms: u64,
+    /// How it speaks: `original`, `silent` (nothing came yet), or version and features.
+    pub speech: String,
+}
+
+/// Takes one answer, on the tunnel's thread.
+pub type Reply<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+/// Takes the reason of a session's end, on the tunnel's thread.
+pub type EndReply = Box<dyn FnOnce(Arc<Error>) + Send>;
+/// Hears that something is done, on the tunnel's thread.
+pub type DoneReply = Box<dyn FnOnce() + Send>;

@@ -1,0 +1,69 @@
+//! What a tunnel's thread and the holders of its handle share.
+
+use std::sync::{Arc, Mutex};
+
+use super::desk::Desk;
+use crate::error::Error;
+use crate::notices::Notices;
+use crate::stats::Stats;
+
+/// What the tunnel's thread shares with others.
+pub(super) struct Shared {
+    pub(super) stats: Stats,
+    pub(super) notices: Notices,
+    pub(super) desk: Mutex<Desk>,
+}
+
+impl Shared {
+    pub(super) fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+        // Nothing runs under the lock that could leave the desk half-changed.
+        self.desk
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Makes the thread look at its requests.
+    pub(super) fn wake(&self) {
+        if let Some(wake) = self.desk().wake() {
+            wake.wake();
+        }
+    }
+
+    /// Makes the thread end; it may have ended.
+    pub(super) fn request_close(&self) {
+        if let Some(wake) = self.desk().wake() {
+            wake.request_close();
+        }
+    }
+
+    /// Answers everybody who waits for a session or for its end.
+    pub(super) fn settle_end(&self, end: Error) {
+        let wanted = self.desk().take_wanted();
+        let end = match wanted {
+            Some(reply) => {
+                reply(Err(end));
+                Error::Closed
+            }
+            None => end,
+        };
+        let end = Arc::new(end);
+        let replies = self.desk().end(&end);
+        for reply in replies {
+            reply(Arc::clone(&end));
+        }
+    }
+
+    /// Answers everybody who waits for the end of the thread.
+    pub(super) fn finish(&self) {
+        let waiting = self.desk().finish();
+        if let Some(reply) = waiting.wanted {
+            reply(Err(Error::Closed));
+        }
+        for reply in waiting.ends {
+            reply(Arc::new(Error::Closed));
+        }
+        for reply in waiting.closes {
+            reply();
+        }
+    }
+}
