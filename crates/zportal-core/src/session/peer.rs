@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::wire::features::{Features, negotiate};
 use crate::wire::header::{FLAG_CONTROL, FLAG_VNET};
-use crate::wire::hello::{HELLO_BYTES, Hello};
+use crate::wire::hello::{HELLO_BYTES, Hello, VERSION};
 
 /// How the other end speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,8 @@ impl std::fmt::Display for Speech {
             Speech::Unknown => formatter.write_str("silent"),
             Speech::Original => formatter.write_str("original"),
             Speech::Extended { hello, agreed } => {
-                write!(formatter, "v{} {agreed}", hello.version)
+                // A newer peer speaks ours too: the lower version is spoken.
+                write!(formatter, "v{} {agreed}", hello.version.min(VERSION))
             }
         }
     }
