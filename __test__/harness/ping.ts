@@ -22,8 +22,9 @@ export interface PingResult {
 
 /** Pings from inside a namespace. Lost packets are a result, not a failure. */
 export async function ping(from: Namespace, to: string, options: PingOptions = {}): Promise<PingResult> {
-  const { count = 10, intervalMs = 10, sizeBytes = 56, whole = false, flood = false } = options
-  // -W: how long the last answer may take; -c ends it at once when all have come.
+  const { count = 10, intervalMs = 30, sizeBytes = 56, whole = false, flood = false } = options
+  // -c ends it at once when all have come; -W is how long it waits when none has. When some have, it waits for the last
+  // only twice the longest round trip so far or one interval, whichever is longer: so the interval is not a tiny one.
   await using child = from.spawn([
     ...['ping', '-n', '-q', '-c', String(count), '-s', String(sizeBytes), '-W', '2'],
     ...(flood ? ['-f'] : ['-i', String(intervalMs / 1000)]),
