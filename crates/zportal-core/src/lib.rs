@@ -9,6 +9,7 @@ pub mod checksum;
 pub mod crc;
 pub mod cut;
 pub mod error;
+pub mod gather;
 pub mod link;
 pub mod merge;
 pub mod notices;

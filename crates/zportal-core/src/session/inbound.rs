@@ -1,11 +1,13 @@
 //! Stream → frame → TUN. Inbound never hands half a packet to the TUN, and none out of order.
 
+use std::io::IoSlice;
 use std::ops::Range;
 
 use super::count::packets_in;
 use super::peer::{Peer, Speech};
 use super::slots::LARGE_BYTES;
 use crate::error::Error;
+use crate::gather::{Gathered, SEGMENTS_MAX};
 use crate::stats::Stats;
 use crate::tun::{Refusal, Tun};
 use crate::wire::control::{Control, Delivered};
@@ -25,6 +27,16 @@ pub struct Inbound {
     end: usize,
     decoder: Decoder,
     taken: Delivered,
+    /// TCP segments that will enter the TUN together; never kept beyond one `deliver`.
+    gathering: Option<Gathering>,
+    /// The payloads of the segments behind the first, where they were received.
+    bodies: Vec<Range<usize>>,
+}
+
+/// What is being gathered, and where its first segment was received.
+struct Gathering {
+    gathered: Gathered,
+    first: Range<usize>,
 }
 
 /// Whoever hears what is for the session and not for the TUN.
@@ -46,6 +58,8 @@ impl Inbound {
             end: early.len(),
             decoder: Decoder::new(peer.accepted_bytes(), peer.accepted_flags()),
             taken: Delivered::default(),
+            gathering: None,
+            bodies: Vec::with_capacity(SEGMENTS_MAX),
         }
     }
 
@@ -82,6 +96,19 @@ impl Inbound {
         stats: &Stats,
         ear: &mut impl Hear,
     ) -> Result<(), Error> {
+        let delivered = self.deliver_frames(tun, peer, stats, ear);
+        // What came before a broken frame was whole.
+        let flushed = self.flush(tun, stats);
+        delivered.and(flushed)
+    }
+
+    fn deliver_frames(
+        &mut self,
+        tun: &Tun,
+        peer: &mut Peer,
+        stats: &Stats,
+        ear: &mut impl Hear,
+    ) -> Result<(), Error> {
         while let Some(frame) = self.decoder.decode(&self.buffer[self.start..self.end])? {
             let flags = frame.flags;
             let total = frame.total_bytes();
@@ -98,6 +125,8 @@ impl Inbound {
                 }
             }
             if flags & FLAG_CONTROL != 0 {
+                // An answer tells what the TUN has taken, so it must have it.
+                self.flush(tun, stats)?;
                 let message = Control::parse(&self.buffer[payload]);
                 let message = message.map_err(|truncated| Error::Message {
                     detail: truncated.to_string(),
@@ -107,48 +136,108 @@ impl Inbound {
             }
             self.taken.frames += 1;
             self.taken.bytes += payload.len() as u64;
-            self.deliver_one(payload, flags, tun, peer, stats)?;
+            if flags & FLAG_VNET == 0 {
+                self.deliver_plain(payload, tun, stats)?;
+            } else {
+                self.deliver_vnet(payload, tun, peer, stats)?;
+            }
         }
         Ok(())
     }
 
-    /// Writes one packet to the TUN, which wants a virtio_net_hdr in front of each.
-    fn deliver_one(
+    /// Gathers a TCP segment with those around it, or writes the packet as it is.
+    fn deliver_plain(
         &mut self,
         payload: Range<usize>,
-        flags: u32,
+        tun: &Tun,
+        stats: &Stats,
+    ) -> Result<(), Error> {
+        if let Some(gathering) = &mut self.gathering {
+            let first = &self.buffer[gathering.first.clone()];
+            let next = &self.buffer[payload.clone()];
+            if let Some(body) = gathering.gathered.take(first, next) {
+                self.bodies
+                    .push(payload.start + body.start..payload.start + body.end);
+                return Ok(());
+            }
+            self.flush(tun, stats)?;
+        }
+        if let Some(gathered) = Gathered::begin(&self.buffer[payload.clone()]) {
+            self.gathering = Some(Gathering {
+                gathered,
+                first: payload,
+            });
+            return Ok(());
+        }
+        let vnet = self.put_vnet(&payload, VnetHeader::default());
+        let written = tun.write(&self.buffer[vnet..payload.end]);
+        settle(written, (1, payload.len() as u64), stats)
+    }
+
+    /// Writes what was gathered, if anything was.
+    fn flush(&mut self, tun: &Tun, stats: &Stats) -> Result<(), Error> {
+        let Some(Gathering { gathered, first }) = self.gathering.take() else {
+            return Ok(());
+        };
+        let header = gathered.finish(&mut self.buffer[first.clone()]);
+        let vnet = self.put_vnet(&first, header);
+        let mut parts = [IoSlice::new(&[]); SEGMENTS_MAX];
+        parts[0] = IoSlice::new(&self.buffer[vnet..first.end]);
+        for (part, body) in parts[1..].iter_mut().zip(&self.bodies) {
+            *part = IoSlice::new(&self.buffer[body.clone()]);
+        }
+        let written = tun.write_parts(&parts[..=self.bodies.len()]);
+        self.bodies.clear();
+        settle(written, gathered.packets_and_bytes(), stats)
+    }
+
+    /// Puts a virtio_net_hdr in front of a plain payload, over the last bytes of the frame header,
+    /// which has been read; returns where it begins.
+    fn put_vnet(&mut self, payload: &Range<usize>, header: VnetHeader) -> usize {
+        let vnet = payload.start - VNET_HEADER_BYTES;
+        self.buffer[vnet..payload.start].copy_from_slice(&header.encode());
+        vnet
+    }
+
+    /// Writes a packet that came with a virtio_net_hdr, once that is checked.
+    fn deliver_vnet(
+        &mut self,
+        payload: Range<usize>,
         tun: &Tun,
         peer: &Peer,
         stats: &Stats,
     ) -> Result<(), Error> {
-        let packet = if flags & FLAG_VNET == 0 {
-            // Zeros over the last bytes of the frame header, which has been read.
-            let packet = payload.start - VNET_HEADER_BYTES..payload.end;
-            self.buffer[packet.start..payload.start].fill(0);
-            packet
-        } else {
-            let checked = VnetHeader::parse(&self.buffer[payload.clone()])
-                .and_then(|(header, packet)| vnet::check(&header, packet, peer.agreed()));
-            let Ok(header) = checked else {
-                stats.drops_header.add(1);
-                return Ok(());
-            };
-            self.buffer[payload.start..payload.start + VNET_HEADER_BYTES]
-                .copy_from_slice(&header.encode());
-            payload.clone()
+        // In order with what came before.
+        self.flush(tun, stats)?;
+        let checked = VnetHeader::parse(&self.buffer[payload.clone()])
+            .and_then(|(header, packet)| vnet::check(&header, packet, peer.agreed()));
+        let Ok(header) = checked else {
+            stats.drops_header.add(1);
+            return Ok(());
         };
-        match tun.write(&self.buffer[packet]) {
-            Ok(()) => {
-                let (packets, bytes) = packets_in(&self.buffer[payload], flags);
-                stats.rx_packets.add(packets);
-                stats.rx_bytes.add(bytes);
-                Ok(())
-            }
-            Err(Refusal::Packet(_)) => {
-                stats.drops_tun.add(1);
-                Ok(())
-            }
-            Err(Refusal::Gone(error)) => Err(error),
+        self.buffer[payload.start..payload.start + VNET_HEADER_BYTES]
+            .copy_from_slice(&header.encode());
+        let payload = &self.buffer[payload];
+        settle(tun.write(payload), packets_in(payload, FLAG_VNET), stats)
+    }
+}
+
+/// Counts what became of so many packets of so many bytes together.
+fn settle(
+    written: Result<(), Refusal>,
+    (packets, bytes): (u64, u64),
+    stats: &Stats,
+) -> Result<(), Error> {
+    match written {
+        Ok(()) => {
+            stats.rx_packets.add(packets);
+            stats.rx_bytes.add(bytes);
+            Ok(())
         }
+        Err(Refusal::Packet(_)) => {
+            stats.drops_tun.add(packets);
+            Ok(())
+        }
+        Err(Refusal::Gone(error)) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
 //! Opening, reading and writing the device's file descriptor.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -94,8 +94,13 @@ impl Tun {
 
     /// Writes one packet with its virtio_net_hdr in front.
     pub fn write(&self, packet: &[u8]) -> Result<(), Refusal> {
+        self.write_parts(&[IoSlice::new(packet)])
+    }
+
+    /// The same for a packet that lies in several parts, the virtio_net_hdr in the first.
+    pub fn write_parts(&self, parts: &[IoSlice<'_>]) -> Result<(), Refusal> {
         loop {
-            return match rustix::io::write(self, packet) {
+            return match rustix::io::writev(self, parts) {
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::BADFD | Errno::NODEV) => Err(Refusal::Gone(self.gone())),
