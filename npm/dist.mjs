@@ -6,7 +6,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Plugin } from '@oclif/core'
 import { build } from 'rolldown'
@@ -74,7 +74,10 @@ async function writeManifest() {
 }
 
 function folder(name) {
-  return readdirSync(join(root, 'src', name)).map((file) => `${name}/${file}`)
+  const files = readdirSync(join(root, 'src', name), { recursive: true, withFileTypes: true })
+  return files
+    .filter((file) => file.isFile())
+    .map((file) => relative(join(root, 'src'), join(file.parentPath, file.name)))
 }
 
 /** The licences of what was bundled: they ask to be passed on with every copy. */

@@ -8,6 +8,7 @@ import type { InnerAddress, Parsed, StreamAddress } from './address.js'
 import { formatInnerAddress, formatStreamAddress, localOnly, parseInnerAddress, parseStreamAddress } from './address.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
+import { withoutPasswords } from './redact.js'
 
 export const DEFAULT_NAME = 'tun%d'
 /** Leaves room for the outer headers on most links, and is what the original's examples use. */
@@ -139,12 +140,13 @@ export function parseOptions(input: unknown): ParsedOptions {
   }
 }
 
-/** What a message says about a value that was refused: the value, cut short, and its type. */
+/** What a message says about a value that was refused: the value, cut short and without passwords, and its type. */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
   if (typeof value === 'string') {
-    const shown = value.length > SHOWN_MAX_CHARS ? `${value.slice(0, SHOWN_MAX_CHARS)}…` : value
+    const text = withoutPasswords(value)
+    const shown = text.length > SHOWN_MAX_CHARS ? `${text.slice(0, SHOWN_MAX_CHARS)}…` : text
     return `${JSON.stringify(shown)} (string)`
   }
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {

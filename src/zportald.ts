@@ -5,10 +5,10 @@
 
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
+import { optionsFrom } from './config/settings.js'
 import { ZPortalError } from './errors.js'
-import { failureLines } from './face/failure.js'
+import { byFlag, failureLines } from './face/failure.js'
 import { foreground } from './face/foreground.js'
-import { tunnelOptions } from './face/tunnel-options.js'
 import type { TunnelOptions } from './options.js'
 import { DEFAULT_MTU_BYTES, DEFAULT_NAME } from './options.js'
 
@@ -27,7 +27,7 @@ ADDR is 192.0.2.1:7000, [2001:db8::1]:7000, host.example:7000, unix:/path or uni
 Exactly one of -b and -c. Ends with 0 after SIGINT or SIGTERM, otherwise with 1 and the reason on stderr.
 `
 
-const FLAG_NAMES = { name: '-n', mtu: '-m', addresses: '-a', bind: '-b', connect: '-c', proxies: '-p' }
+const NAME_OF = byFlag({ name: '-n', mtu: '-m', addresses: '-a', bind: '-b', connect: '-c', proxies: '-p' })
 
 /** What a command line asks for. */
 export type Asked = { readonly kind: 'help' | 'version' } | { readonly kind: 'tunnel'; readonly options: TunnelOptions }
@@ -57,7 +57,8 @@ export function parseCommandLine(args: readonly string[]): Asked {
   if (flags.h === true) return { kind: 'help' }
   if (flags.v === true) return { kind: 'version' }
   const { n: name, m: mtu, a: address, b: bind, c: connect, p: proxy } = flags
-  return { kind: 'tunnel', options: tunnelOptions({ name, mtu, address, bind, connect, proxy }) }
+  const options: unknown = optionsFrom({ name, mtu, address, bind, connect, proxy })
+  return { kind: 'tunnel', options: options as TunnelOptions }
 }
 
 function readFlags(args: readonly string[]) {
@@ -91,7 +92,7 @@ export async function main(args: readonly string[]): Promise<0 | 1> {
     return 0
   } catch (error) {
     if (!(error instanceof ZPortalError)) throw error
-    process.stderr.write(failureLines(error, FLAG_NAMES))
+    process.stderr.write(failureLines(error, NAME_OF))
     return 1
   }
 }

@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { ZPortalError } from '../../src/errors.js'
-import { failureLines } from '../../src/face/failure.js'
+import { byFlag, failureLines } from '../../src/face/failure.js'
 import { formatBitRate, formatBytes, formatCount, formatElapsed } from '../../src/face/format.js'
 import { isLiveTerminal } from '../../src/face/foreground.js'
 import { logLine } from '../../src/face/log-line.js'
 import { rateMeter } from '../../src/face/rates.js'
 import type { View } from '../../src/face/status-line.js'
 import { statusLine } from '../../src/face/status-line.js'
-import { secondsToMs } from '../../src/face/tunnel-options.js'
 import { NO_STATS } from './fake-native.js'
 
 describe('numbers', () => {
@@ -69,18 +68,6 @@ describe('numbers', () => {
       rxBitsPerSecond: 0,
     })
   })
-
-  test('seconds become milliseconds, and anything else stays to be refused', () => {
-    expect([undefined, '15', '0.5', '4.35', 'x', '-1', '1e3'].map(secondsToMs)).toEqual([
-      undefined,
-      15_000,
-      500,
-      4350,
-      'x',
-      '-1',
-      '1e3',
-    ])
-  })
 })
 
 describe('log lines', () => {
@@ -110,7 +97,7 @@ describe('log lines', () => {
 
 describe('failures', () => {
   test('a code and a sentence', () => {
-    expect(failureLines(new ZPortalError('ZP_DIAL', 'cannot connect'), {})).toBe('ZP_DIAL: cannot connect\n')
+    expect(failureLines(new ZPortalError('ZP_DIAL', 'cannot connect'), byFlag({}))).toBe('ZP_DIAL: cannot connect\n')
   })
 
   test('one line for each option, by the name of its flag', () => {
@@ -120,7 +107,7 @@ describe('failures', () => {
       { option: '', message: 'exactly one of `bind` and `connect`, got `bind` "bind"' },
     ]
     const error = new ZPortalError('ZP_OPTION', 'several', { problems })
-    expect(failureLines(error, { addresses: '--address', bind: '-b', connect: '-c' })).toBe(
+    expect(failureLines(error, byFlag({ addresses: '--address', bind: '-b', connect: '-c' }))).toBe(
       'ZP_OPTION: --address must be one\nZP_OPTION: other is unknown\nZP_OPTION: exactly one of -b and -c, got -b "bind"\n',
     )
   })

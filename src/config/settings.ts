@@ -1,0 +1,131 @@
+/**
+ * Every setting of a tunnel, told once: a row is at the same time a flag of `zportal up`, a key of a config file and the
+ * way to an option of the API. Whether a value is right, `options.ts` judges; a row says only what shape it has.
+ */
+
+import { DEFAULT_DIAL_TIMEOUT_MS, DEFAULT_MTU_BYTES, DEFAULT_NAME } from '../options.js'
+
+/** What a value looks like, on the command line and in a file. */
+export type Kind =
+  /** One string. */
+  | 'text'
+  /** Strings: the flag is repeated, the file has an array, or one string alone. */
+  | 'texts'
+  | 'integer'
+  /** Seconds, with or without a fraction; the option has milliseconds. */
+  | 'seconds'
+  /** `--x` and `--no-x`; true or false. */
+  | 'toggle'
+
+export interface Setting {
+  /** The option of the API that it becomes. */
+  readonly option: string
+  readonly kind: Kind
+  /** One sentence for the help and for the JSON Schema of config files. */
+  readonly summary: string
+  /** The short form of the flag. */
+  readonly char?: SettingChar
+  /** What stands for the value in the help; a toggle has none. */
+  readonly value?: string
+  /** The value that counts when it is left out. */
+  readonly fallback?: string | number | boolean
+  /** What happens when it is left out, where that is no one value. */
+  readonly otherwise?: string
+}
+
+/** The letters of short flags that are taken by settings. */
+export type SettingChar = 'n' | 'm' | 'a' | 'b' | 'c' | 'p'
+
+/** In the order in which help and files show them. */
+export const SETTINGS: Readonly<Record<string, Setting>> = {
+  name: {
+    option: 'name',
+    kind: 'text',
+    char: 'n',
+    value: 'NAME',
+    summary: 'Network device; %d lets the kernel number it.',
+    fallback: DEFAULT_NAME,
+  },
+  mtu: {
+    option: 'mtu',
+    kind: 'integer',
+    char: 'm',
+    value: 'BYTES',
+    summary: 'Largest packet, 68 to 65535, the same at both ends.',
+    fallback: DEFAULT_MTU_BYTES,
+  },
+  address: {
+    option: 'addresses',
+    kind: 'texts',
+    char: 'a',
+    value: 'CIDR',
+    summary: 'Address inside the tunnel, such as 10.10.0.1/24 or fd00::1/64; repeatable.',
+  },
+  bind: { option: 'bind', kind: 'text', char: 'b', value: 'ADDR', summary: 'Listen there; one peer at a time.' },
+  connect: { option: 'connect', kind: 'text', char: 'c', value: 'ADDR', summary: 'Dial the peer there.' },
+  proxy: {
+    option: 'proxies',
+    kind: 'texts',
+    char: 'p',
+    value: 'ADDR',
+    summary: 'SOCKS5 proxy on the way; repeat it for a chain, the nearest first.',
+  },
+  'dial-timeout': {
+    option: 'dialTimeoutMs',
+    kind: 'seconds',
+    value: 'SECONDS',
+    summary: 'Time for the whole way to the peer.',
+    fallback: DEFAULT_DIAL_TIMEOUT_MS / 1000,
+  },
+  offload: {
+    option: 'offload',
+    kind: 'toggle',
+    summary: 'Carry super-packets of up to 64 KiB when the peer can, which is much faster.',
+    fallback: true,
+  },
+  congestion: {
+    option: 'congestion',
+    kind: 'text',
+    value: 'NAME',
+    summary: 'Congestion control of the TCP stream: bbr, cubic.',
+    otherwise: 'bbr where the kernel has it',
+  },
+}
+
+/** Values by setting, as they were written: from flags, from a file, or from both. */
+export type Settings = Readonly<Record<string, unknown>>
+
+/**
+ * The options that settings ask for. Nothing is judged: what cannot be read as a number stays what it was, so that the
+ * one door in `options.ts` refuses it and quotes what was written.
+ */
+export function optionsFrom(settings: Settings): Record<string, unknown> {
+  const given = Object.entries(SETTINGS).filter(([key]) => settings[key] !== undefined)
+  return Object.fromEntries(given.map(([key, { option, kind }]) => [option, valueOf(kind, settings[key])]))
+}
+
+/** Which setting an option came from. */
+export function settingOf(option: string): string | undefined {
+  return Object.keys(SETTINGS).find((key) => SETTINGS[key]?.option === option)
+}
+
+function valueOf(kind: Kind, written: unknown): unknown {
+  switch (kind) {
+    case 'text':
+    case 'toggle':
+      return written
+    case 'texts':
+      return typeof written === 'string' ? [written] : written
+    case 'integer':
+      return numberOr(written)
+    case 'seconds': {
+      const seconds = numberOr(written)
+      return typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds
+    }
+  }
+}
+
+/** The number that a flag's text spells in decimal, or what was written. */
+function numberOr(written: unknown): unknown {
+  return typeof written === 'string' && /^\d+(\.\d+)?$/.test(written) ? Number(written) : written
+}

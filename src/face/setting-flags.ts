@@ -1,0 +1,30 @@
+/** The flags of settings, for oclif. */
+
+import type { Interfaces } from '@oclif/core'
+import { Flags } from '@oclif/core'
+import type { Setting } from '../config/settings.js'
+import { SETTINGS } from '../config/settings.js'
+
+/** A flag for every setting, under the setting's name. None has a default: what is left out may stand in a file. */
+export function settingFlags(): Interfaces.FlagInput {
+  return Object.fromEntries(Object.entries(SETTINGS).map(([name, setting]) => [name, flagOf(setting)]))
+}
+
+function flagOf({ kind, char, value, summary, fallback, otherwise }: Setting): Interfaces.FlagInput[string] {
+  const omitted = otherwise ?? fallback
+  const common = {
+    summary: omitted === undefined ? summary : `${summary} [default: ${omitted}]`,
+    ...(char === undefined ? {} : { char }),
+    ...(value === undefined ? {} : { helpValue: value }),
+  }
+  switch (kind) {
+    case 'text':
+    case 'integer':
+    case 'seconds':
+      return Flags.string(common)
+    case 'texts':
+      return Flags.string({ ...common, multiple: true, multipleNonGreedy: true })
+    case 'toggle':
+      return Flags.boolean({ ...common, summary, allowNo: true })
+  }
+}
