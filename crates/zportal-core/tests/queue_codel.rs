@@ -145,3 +145,44 @@ fn a_mark_counts_as_a_drop() {
     let (_, dropped, _) = deaf_flow(NOT_ECT);
     assert!(marked.abs_diff(dropped.len() as u64) <= 3);
 }
+
+/// An empty moment is a low moment, even if nothing is dequeued in it.
+#[test]
+fn a_flow_that_runs_empty_begins_again() {
+    let mut codel = CoDel::default();
+    let standing = head(50, 1500, 100_000);
+    assert!(signals(&mut codel, 0, 99, standing).is_empty());
+    codel.ran_empty();
+    assert!(signals(&mut codel, 99, 199, standing).is_empty());
+}
+
+/// The same for a flow that loses its last packet to the memory bound.
+#[test]
+fn a_flow_that_the_bound_empties_begins_again() {
+    let mut queue = FqCodel::new(Config::new(68_000, [1, 2]));
+    let mut evicted = 0;
+    for (number, wire_bytes) in [(0, 100), (1, 64_000)] {
+        queue.enqueue(0, numbered(number, 1, wire_bytes, NOT_ECT), &mut |_, _| {
+            panic!("room")
+        });
+    }
+    assert!(queue.dequeue(10 * MS, &mut |_, _| {}).is_some());
+    for flow in 2..5 {
+        queue.enqueue(
+            10 * MS,
+            numbered(0, flow, 100, NOT_ECT),
+            &mut |packet, _| {
+                evicted += packet.number;
+            },
+        );
+    }
+    assert_eq!(evicted, 1, "the large packet of flow 1");
+    while queue.dequeue(20 * MS, &mut |_, _| {}).is_some() {}
+    for number in 0..4 {
+        queue.enqueue(500 * MS, numbered(number, 1, 1500, NOT_ECT), &mut |_, _| {
+            panic!("room")
+        });
+    }
+    let dequeued = queue.dequeue(510 * MS, &mut |_, _| panic!("after 10 ms"));
+    assert!(dequeued.is_some());
+}
