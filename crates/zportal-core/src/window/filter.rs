@@ -1,8 +1,8 @@
-//! The largest, or smallest, of what was seen within a window of time, in three samples of memory.
+//! The largest of what was seen within a window of time, in three samples of memory.
 //!
 //! Kathleen Nichols' algorithm, as in Linux (lib/win_minmax.c) for BBR. What it gives is one of the
-//! values seen within the window, and never less (more) than the newest; it may be less (more)
-//! than the true extreme for a while after the best one has left the window.
+//! values seen within the window, and never less than the newest; it may be less than the true
+//! maximum for a while after that has left the window.
 
 #![forbid(unsafe_code)]
 
@@ -59,29 +59,5 @@ impl MaxFilter {
             best[2] = sample;
         }
         self.best = Some(best);
-    }
-}
-
-/// The smallest value of a window.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct MinFilter {
-    /// The complement turns the order round.
-    complement: MaxFilter,
-}
-
-impl MinFilter {
-    /// The smallest value, as of the last update; `None` before the first.
-    pub fn value(&self) -> Option<u64> {
-        self.complement.value().map(|value| !value)
-    }
-
-    /// Forgets everything but this value.
-    pub fn reset(&mut self, at: u64, value: u64) {
-        self.complement.reset(at, !value);
-    }
-
-    /// Takes a value in; what is older than `window` counts no longer.
-    pub fn update(&mut self, window: u64, at: u64, value: u64) {
-        self.complement.update(window, at, !value);
     }
 }

@@ -1,14 +1,19 @@
 //! How much may be on its way, told by nothing but what was seen and when: the same samples at
 //! the same times always give the same answer.
 //!
-//! [`rate`] measures what the stream takes, [`batch`] makes the sizes of our sends from it, and
-//! [`standing`] limits what stands on the path. Names are BBR's (draft-ietf-ccwg-bbr) where it
-//! has them.
+//! [`rate`] measures what the stream takes, [`batch`] makes the sizes of our sends from it,
+//! [`standing`] limits what stands on the path of our own TCP, and [`inflight`] what stands in a
+//! proxy's buffers. Names are BBR's (draft-ietf-ccwg-bbr) where it has them.
 
 #![forbid(unsafe_code)]
 
+pub mod asking;
 pub mod batch;
+pub mod feedback;
 pub mod filter;
+pub mod inflight;
+pub mod path;
+pub mod phase;
 pub mod rate;
 pub mod standing;
 

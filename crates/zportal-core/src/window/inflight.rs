@@ -1,0 +1,145 @@
+//! What is sent and not yet reported as delivered stays within what the path carries in a round
+//! trip without a queue, and a little; and it may always be at least one packet.
+//!
+//! Behind a proxy the standing queue is in the proxy's buffers, where no socket option of ours
+//! reaches. So the peer reports what it has taken, and the limit is made of the path's rate and
+//! round trip, as in BBR. There is no pacing: reports come several times a round trip, and each
+//! lets out as much as it reports.
+
+#![forbid(unsafe_code)]
+
+use super::asking::Asking;
+use super::feedback::{Feedback, Flight};
+use super::path::Path;
+use super::phase::{Phase, Phases};
+
+/// The limit before anything is known, bytes: about the initial window of two TCP connections.
+pub const INITIAL_BYTES: u64 = 32 * 1024;
+
+/// The limit is never less than this many packets: one that is being sent, and one behind it.
+const MIN_PIPE_PACKETS: u64 = 2;
+
+/// The limit of one direction of one link.
+#[derive(Debug)]
+pub struct Inflight {
+    packet_bytes: u64,
+    flight: Flight,
+    path: Path,
+    phases: Phases,
+    asking: Asking,
+    limit_bytes: u64,
+}
+
+impl Inflight {
+    /// A new link that carries packets of about `packet_bytes` at the most; super-packets do not
+    /// count, they are as large as the rate makes them.
+    pub fn new(now_ns: u64, packet_bytes: u64) -> Inflight {
+        Inflight {
+            packet_bytes,
+            flight: Flight::new(now_ns),
+            path: Path::default(),
+            phases: Phases::new(now_ns, packet_bytes),
+            asking: Asking::default(),
+            limit_bytes: INITIAL_BYTES,
+        }
+    }
+
+    /// How many bytes may be sent now. While it is not 0, a whole packet may be sent, however
+    /// large: one that waits for room of its own size would starve the link.
+    pub fn may_send(&self) -> u64 {
+        self.limit_bytes
+            .saturating_sub(self.flight.inflight_bytes())
+    }
+
+    /// Notes bytes that go into the stream, counted as the peer counts them: payloads of frames
+    /// that are no control messages.
+    pub fn on_sent(&mut self, now_ns: u64, bytes: u64) {
+        self.flight.on_sent(now_ns, bytes);
+    }
+
+    /// Notes that nothing waits to be sent although [`Inflight::may_send`] is not 0.
+    pub fn on_app_limited(&mut self) {
+        self.flight.on_app_limited();
+    }
+
+    /// When the next PING is due, nanoseconds; the past if it is due now. To be asked after each
+    /// batch: bytes call for PINGs as time does.
+    pub fn ping_at(&self) -> u64 {
+        self.asking.due_at(&self.path, self.flight.sent_bytes())
+    }
+
+    /// Whether a PING is due. Without it nothing is reported, and at the limit nothing is sent.
+    pub fn ping_due(&self, now_ns: u64) -> bool {
+        now_ns >= self.ping_at()
+    }
+
+    /// Notes a PING that goes into the stream behind all that [`Inflight::on_sent`] was told.
+    /// Its `sent_ns` must be `now_ns`.
+    pub fn on_ping(&mut self, now_ns: u64) {
+        self.flight.on_ping(now_ns);
+        self.asking.on_ping(now_ns, self.flight.sent_bytes());
+    }
+
+    /// Takes a PONG in.
+    pub fn on_feedback(&mut self, feedback: Feedback) {
+        let now_ns = feedback.now_ns;
+        let before_bytes = self.flight.inflight_bytes();
+        if let Some(sample) = self.flight.on_feedback(feedback) {
+            self.path.observe(now_ns, &sample);
+            self.phases.on_sample(now_ns, &sample, &mut self.path);
+        }
+        let delivered_bytes = before_bytes - self.flight.inflight_bytes();
+        let wanted_bytes = self.wanted_bytes();
+        self.limit_bytes = match self.phases.phase() {
+            // A queue that we made ourselves goes while one byte is let out for two that are
+            // reported, so that nothing has to wait here for long. One that nobody made is large,
+            // and to be waited for either here or there.
+            Phase::Down(down) if down.is_draining => {
+                let taken_bytes = match down.unexpected_rtt_ns {
+                    Some(_) => delivered_bytes,
+                    None => delivered_bytes.div_ceil(2),
+                };
+                (self.limit_bytes.min(before_bytes))
+                    .saturating_sub(taken_bytes)
+                    .max(wanted_bytes)
+            }
+            _ => wanted_bytes,
+        };
+    }
+
+    /// What is known of the path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is being done to learn more of it.
+    pub fn phase(&self) -> Phase {
+        self.phases.phase()
+    }
+
+    /// What may be on its way, bytes.
+    pub fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// What is on its way, bytes.
+    pub fn inflight_bytes(&self) -> u64 {
+        self.flight.inflight_bytes()
+    }
+
+    /// What should be under way.
+    fn wanted_bytes(&self) -> u64 {
+        let path = &self.path;
+        let full = path
+            .bytes_in(path.empty_rtt_ns())
+            .saturating_add(self.phases.headroom_bytes(path));
+        let floor = MIN_PIPE_PACKETS * self.packet_bytes;
+        match self.phases.phase() {
+            Phase::Startup if !self.phases.was_full() => full.saturating_mul(2).max(INITIAL_BYTES),
+            Phase::Startup => full.saturating_mul(2).max(floor),
+            Phase::Up { extra_ns, .. } => full.saturating_add(path.bytes_in(extra_ns)).max(floor),
+            Phase::Cruise { .. } => full.max(floor),
+            Phase::Down(down) => down.target_bytes,
+        }
+    }
+}
