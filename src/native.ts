@@ -83,6 +83,10 @@ export interface NativeStats {
   queueBytes: number
   /** What the link was seen to carry, bytes a second; 0 while nothing is known. */
   rateBytesPerSecond: number
+  /** The round trip to the peer's ZPortal and back, smoothed, microseconds; 0 while not known. */
+  rttUs: number
+  /** The shortest round trip of the last seconds, microseconds; 0 while not known. */
+  minRttUs: number
 }
 
 export type Outcome<T> = { value: T; failure?: undefined } | { value?: undefined; failure: NativeFailure }

@@ -31,6 +31,8 @@ export const NO_STATS: NativeStats = {
   queuePackets: 0,
   queueBytes: 0,
   rateBytesPerSecond: 0,
+  rttUs: 0,
+  minRttUs: 0,
   peersAccepted: 0,
   peersRefused: 0,
   unknownControls: 0,

@@ -128,6 +128,10 @@ export interface NativeStats {
   queueBytes: number
   /** What the link was seen to carry, bytes a second. */
   rateBytesPerSecond: number
+  /** The round trip to the peer's ZPortal and back, smoothed, microseconds; 0 while not known. */
+  rttUs: number
+  /** The shortest round trip of the last seconds, microseconds; 0 while not known. */
+  minRttUs: number
 }
 
 /** What `open` resolves to. */

@@ -68,4 +68,24 @@ pub struct Stats {
     pub queue_bytes: Counter,
     /// What the link was seen to carry, bytes a second; 0 while nothing is known.
     pub rate_bytes_per_second: Counter,
+    /// The round trip to the peer's ZPortal and back, smoothed, microseconds; 0 while not known.
+    pub rtt_us: Counter,
+    /// The shortest of the last seconds, microseconds; 0 while not known.
+    pub min_rtt_us: Counter,
+}
+
+impl Stats {
+    /// What is so now is so no longer once the link has ended.
+    pub fn forget_link(&self) {
+        let gauges = [
+            &self.queue_packets,
+            &self.queue_bytes,
+            &self.rate_bytes_per_second,
+            &self.rtt_us,
+            &self.min_rtt_us,
+        ];
+        for gauge in gauges {
+            gauge.set(0);
+        }
+    }
 }

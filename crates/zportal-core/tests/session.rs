@@ -253,6 +253,75 @@ fn a_ping_is_answered_with_what_was_delivered_and_the_unknown_is_counted() {
 }
 
 #[test]
+fn of_many_pings_at_once_the_newest_is_answered() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    let mut flood = frame(0, &their_hello(EVERYTHING));
+    for sequence in 1..=500 {
+        let ping = Control::Ping(Ping {
+            sequence,
+            sent_ns: sequence.into(),
+            delivered: Delivered::default(),
+        });
+        flood.extend(frame(
+            FLAG_CONTROL,
+            ping.encode(&mut [0; CONTROL_MAX_BYTES]),
+        ));
+    }
+    bench.peer.write_all(&flood).unwrap();
+    let mut answers = Vec::new();
+    while answers.last() != Some(&500) {
+        if let (FLAG_CONTROL, payload) = bench.read_frame()
+            && let Ok(Control::Pong(pong)) = Control::parse(&payload)
+        {
+            answers.push(pong.sequence);
+        }
+    }
+    assert!(answers.is_sorted());
+    assert!(answers.len() < 500, "{}", answers.len());
+}
+
+#[test]
+fn a_peer_that_can_answer_is_asked_at_once_and_the_round_trip_is_known() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &their_hello(EVERYTHING));
+    bench.write_frame(0, &packet(300, 1));
+    let (flags, payload) = bench.read_any_frame();
+    assert_eq!(flags, FLAG_CONTROL);
+    let Ok(Control::Ping(ping)) = Control::parse(&payload) else {
+        panic!("{payload:?} is no PING");
+    };
+    assert_eq!(ping.sequence, 1);
+    bench.answer(&ping);
+    let deadline = std::time::Instant::now() + common::PATIENCE;
+    while bench.stats.rtt_us.total() == 0 {
+        assert!(std::time::Instant::now() < deadline, "no round trip");
+        std::thread::yield_now();
+    }
+    // The next one tells what has come meanwhile; what is sent calls for it soon.
+    bench.send_packet(&packet(40, 1));
+    assert_eq!(bench.read_any_frame().0, 0);
+    let (_, payload) = bench.read_any_frame();
+    let Ok(Control::Ping(ping)) = Control::parse(&payload) else {
+        panic!("{payload:?} is no PING");
+    };
+    assert_eq!((ping.sequence, ping.delivered.bytes), (2, 300));
+}
+
+#[test]
+fn a_peer_that_cannot_answer_is_never_asked() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &their_hello(EVERYTHING.without(Features::PING)));
+    for number in 0..3 {
+        let packet = packet(100, number);
+        bench.send_packet(&packet);
+        assert_eq!(bench.read_any_frame(), (0, packet));
+    }
+}
+
+#[test]
 fn a_closing_end_says_so_and_the_other_names_the_reason() {
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.read_hello();

@@ -46,6 +46,10 @@ pub struct NativeStats {
     pub queue_bytes: f64,
     /// What the link was seen to carry, bytes a second.
     pub rate_bytes_per_second: f64,
+    /// The round trip to the peer's ZPortal and back, smoothed, microseconds; 0 while not known.
+    pub rtt_us: f64,
+    /// The shortest round trip of the last seconds, microseconds; 0 while not known.
+    pub min_rtt_us: f64,
 }
 
 impl From<&Stats> for NativeStats {
@@ -72,6 +76,8 @@ impl From<&Stats> for NativeStats {
             queue_packets: stats.queue_packets.total() as f64,
             queue_bytes: stats.queue_bytes.total() as f64,
             rate_bytes_per_second: stats.rate_bytes_per_second.total() as f64,
+            rtt_us: stats.rtt_us.total() as f64,
+            min_rtt_us: stats.min_rtt_us.total() as f64,
         }
     }
 }

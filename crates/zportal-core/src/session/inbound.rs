@@ -63,6 +63,11 @@ impl Inbound {
         }
     }
 
+    /// What was taken off the stream for the TUN.
+    pub fn taken(&self) -> Delivered {
+        self.taken
+    }
+
     /// Where the next receive goes; never empty. The bytes stay untouched until
     /// [`Inbound::received`] is called, and valid until the inbound is dropped.
     pub fn space(&mut self) -> &mut [u8] {

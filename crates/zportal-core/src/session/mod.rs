@@ -22,6 +22,7 @@ use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wake::Wake;
 use crate::window::batch::Sizes;
+use crate::window::probe::Probe;
 use crate::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Pong};
 use crate::wire::header::FLAG_CONTROL;
 use crate::wire::hello::Hello;
@@ -84,6 +85,7 @@ pub struct Session<'a> {
     /// Goodbye is said, and nothing more is sent.
     is_half_closed: bool,
     pace: Pace,
+    probe: Probe,
     /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
     send_paused_until: Option<u64>,
     clock: Instant,
@@ -126,6 +128,7 @@ impl<'a> Session<'a> {
             closing_at: None,
             is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
+            probe: Probe::new(0, packet_bytes),
             send_paused_until: None,
             clock,
         }
@@ -244,12 +247,15 @@ impl<'a> Session<'a> {
             return;
         }
         self.send_paused_until = None;
-        while !self.ring.in_flight(Operation::Send) && !self.outbound.is_idle() {
+        while !self.ring.in_flight(Operation::Send) && self.has_to_send(now_ns) {
             if let Some(pause_ns) = self.pace.pause_ns(self.stream.socket.as_fd()) {
                 self.send_paused_until = Some(now_ns + pause_ns);
                 return;
             }
-            let Some(message) = self.outbound.next_batch(now_ns, self.around.stats) else {
+            let taken = self.inbound.taken();
+            let stats = self.around.stats;
+            let batch = (self.outbound).next_batch(now_ns, &mut self.probe, taken, stats);
+            let Some(message) = batch else {
                 return;
             };
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -264,6 +270,15 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    fn has_to_send(&self, now_ns: u64) -> bool {
+        !self.outbound.is_idle() || self.ping_at().is_some_and(|at_ns| now_ns >= at_ns)
+    }
+
+    /// When a PING is due; none is while the link closes.
+    fn ping_at(&self) -> Option<u64> {
+        self.probe.ping_at().filter(|_| self.closing_at.is_none())
     }
 
     /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
@@ -290,9 +305,13 @@ impl<'a> Session<'a> {
             return Wait::Not;
         }
         let proof = self.on_proven.is_some().then_some(self.proven_at);
-        let send = self
-            .send_paused_until
-            .map(|until| self.clock + Duration::from_nanos(until));
+        // While a send is under way or paused, a PING goes behind it.
+        let send = match self.send_paused_until {
+            None if self.ring.in_flight(Operation::Send) => None,
+            None => self.ping_at(),
+            paused => paused,
+        };
+        let send = send.map(|at_ns| self.clock + Duration::from_nanos(at_ns));
         let times = [
             proof,
             self.closing_at,
@@ -311,6 +330,7 @@ impl<'a> Session<'a> {
             Operation::Receive => match result {
                 Ok(0) => Err(self.inbound.end_of_stream()),
                 Ok(bytes) => {
+                    self.probe.heard(self.now_ns());
                     self.inbound.received(bytes as usize, self.around.stats);
                     // The kernel answers many a packet while it takes it: the answer is there.
                     self.tun_ready = true;
@@ -348,7 +368,10 @@ impl<'a> Session<'a> {
 
     fn deliver(&mut self) -> Result<(), Error> {
         let mut ear = Ear {
+            now_ns: self.now_ns(),
             outbound: &mut self.outbound,
+            probe: &mut self.probe,
+            is_closing: self.closing_at.is_some(),
             around: &self.around,
         };
         let around = &self.around;
@@ -434,13 +457,18 @@ impl<'a> Session<'a> {
 
 /// Hears what the peer says to this end rather than to its network.
 struct Ear<'s, 'a> {
+    now_ns: u64,
     outbound: &'s mut Outbound,
+    probe: &'s mut Probe,
+    /// Behind CLOSE nothing follows.
+    is_closing: bool,
     around: &'s Surroundings<'a>,
 }
 
 impl Hear for Ear<'_, '_> {
     fn learnt(&mut self, peer: &Peer) {
         let around = self.around;
+        self.probe.learnt(peer.agreed());
         if let Err(cause) = around.tun.set_offloads(peer.agreed()) {
             // The kernel took them when the TUN was opened; without them packets are only smaller.
             let message = format!("the kernel refused the offloads {}: {cause}", peer.agreed());
@@ -465,19 +493,23 @@ impl Hear for Ear<'_, '_> {
 
     fn control(&mut self, message: Control<'_>, taken: Delivered) -> Result<(), Error> {
         match message {
+            Control::Ping(_) if self.is_closing => Ok(()),
             Control::Ping(ping) => {
-                let pong = Control::Pong(Pong {
+                self.outbound.push_pong(Pong {
                     sequence: ping.sequence,
                     ping_sent_ns: ping.sent_ns,
                     delivered: taken,
-                    sent_ns: monotonic_ns(),
+                    sent_ns: self.now_ns,
                 });
-                self.outbound
-                    .push_message(FLAG_CONTROL, pong.encode(&mut [0; CONTROL_MAX_BYTES]));
                 Ok(())
             }
-            // Nothing was asked yet.
-            Control::Pong(_) => Ok(()),
+            Control::Pong(pong) => {
+                self.probe.on_pong(self.now_ns, &pong);
+                let stats = self.around.stats;
+                stats.rtt_us.set(self.probe.rtt_ns() / 1000);
+                stats.min_rtt_us.set(self.probe.min_rtt_ns() / 1000);
+                Ok(())
+            }
             Control::Close { text, .. } => Err(Error::PeerClosed {
                 said: Some(text.to_owned()),
             }),
@@ -489,15 +521,9 @@ impl Hear for Ear<'_, '_> {
     }
 }
 
-/// CLOCK_MONOTONIC, nanoseconds.
-fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
-}
-
 impl Drop for Session<'_> {
     fn drop(&mut self) {
+        self.around.stats.forget_link();
         // Ends what is pending on the socket at once; a failure means it has ended already.
         let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);
         self.ring.quiesce();

@@ -13,7 +13,9 @@ use crate::queue::fq_codel::{Config, FqCodel};
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::window::batch::Sizes;
-use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
+use crate::window::probe::Probe;
+use crate::wire::control::{CONTROL_MAX_BYTES, Control, Delivered, Pong};
+use crate::wire::header::{FLAG_CONTROL, FLAG_VNET, HEADER_BYTES};
 use crate::wire::vnet::VNET_HEADER_BYTES;
 
 /// A batch is closed at this size, so that it is still in cache when the kernel copies it.
@@ -26,8 +28,10 @@ pub const QUEUE_BYTES: usize = 6 * 1024 * 1024;
 /// and below three they cost more than 2 % of the link.
 const PIECE_SEGMENTS: usize = 3;
 
-/// Messages waiting for the stream; a peer that asks faster than it reads gets no more answers.
-pub const MESSAGES_MAX: usize = 16;
+/// Messages waiting for the stream: HELLO and CLOSE, each once.
+const MESSAGES_MAX: usize = 2;
+/// The same, and a PONG waiting, and one each of PING and PONG under way.
+const MESSAGES_AT_ONCE: usize = MESSAGES_MAX + 3;
 
 /// Packets on their way to the peer.
 pub struct Outbound {
@@ -41,6 +45,9 @@ pub struct Outbound {
     sent_bytes: u64,
     /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
     messages: VecDeque<Slot>,
+    /// The answer to the newest PING, which answers those before it too: however fast a peer
+    /// asks, it gets no more answers than it reads.
+    pong: Option<Slot>,
     batch: Batch,
 }
 
@@ -51,6 +58,21 @@ struct Batch {
     /// The first vector with unsent bytes.
     first: usize,
     message: Box<libc::msghdr>,
+}
+
+impl Batch {
+    /// Adds a frame; returns its bytes.
+    fn push(&mut self, mut slot: Slot) -> usize {
+        slot.seal();
+        let frame = slot.frame();
+        let bytes = frame.len();
+        self.vectors.push(libc::iovec {
+            iov_base: frame.as_ptr().cast_mut().cast(),
+            iov_len: bytes,
+        });
+        self.slots.push(slot);
+        bytes
+    }
 }
 
 /// Whether the TUN had more.
@@ -69,6 +91,12 @@ impl Outbound {
     /// Nothing queued; `seed` keeps strangers from guessing which flows share a queue.
     pub fn new(seed: [u64; 2], sizes: Sizes) -> Outbound {
         let mut slots = Slots::default();
+        // Messages come when they come, and must find their buffers beside those of all packets.
+        let buffers =
+            [(); MESSAGES_AT_ONCE].map(|()| slots.fitting(HEADER_BYTES + CONTROL_MAX_BYTES));
+        buffers
+            .into_iter()
+            .for_each(|buffer| slots.put_back(buffer));
         // SAFETY: all-zero is a valid msghdr: null pointers and zero lengths.
         let message = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
         Outbound {
@@ -79,9 +107,11 @@ impl Outbound {
             sizes,
             sent_bytes: 0,
             messages: VecDeque::with_capacity(MESSAGES_MAX),
+            pong: None,
             batch: Batch {
-                slots: Vec::with_capacity(BATCH_FRAMES),
-                vectors: Vec::with_capacity(BATCH_FRAMES),
+                // And a PING behind them.
+                slots: Vec::with_capacity(BATCH_FRAMES + 1),
+                vectors: Vec::with_capacity(BATCH_FRAMES + 1),
                 first: 0,
                 message,
             },
@@ -104,30 +134,48 @@ impl Outbound {
         (self.queue.packets() as u64, self.queue.wire_bytes())
     }
 
-    /// Queues a message of at most [`SMALL_BYTES`] less the header, in front of all packets.
+    /// Queues a message in front of all packets.
     pub fn push_message(&mut self, flags: u32, payload: &[u8]) {
-        if self.messages.len() == MESSAGES_MAX {
-            return;
+        let message = self.message(flags, payload);
+        self.messages.push_back(message);
+    }
+
+    /// Queues an answer to a PING, in front of all packets.
+    pub fn push_pong(&mut self, pong: Pong) {
+        let pong = Control::Pong(pong);
+        let answer = self.message(FLAG_CONTROL, pong.encode(&mut [0; CONTROL_MAX_BYTES]));
+        if let Some(older) = self.pong.replace(answer) {
+            self.slots.put_back(older.bytes);
         }
+    }
+
+    /// A frame that is no packet: its payload has at most [`CONTROL_MAX_BYTES`].
+    fn message(&mut self, flags: u32, payload: &[u8]) -> Slot {
         let mut bytes = self.slots.fitting(HEADER_BYTES + payload.len());
         bytes[HEADER_BYTES..HEADER_BYTES + payload.len()].copy_from_slice(payload);
-        self.messages.push_back(Slot {
+        Slot {
             bytes,
             payload_at: HEADER_BYTES,
             payload_bytes: payload.len(),
             flags,
             is_message: true,
-        });
+        }
     }
 
     /// Whether nothing waits and nothing is half sent.
     pub fn is_idle(&self) -> bool {
-        self.messages.is_empty() && self.queue.is_empty() && self.batch.slots.is_empty()
+        self.messages.is_empty()
+            && self.pong.is_none()
+            && self.queue.is_empty()
+            && self.batch.slots.is_empty()
     }
 
-    /// Drops every waiting packet; what is half sent stays.
+    /// Drops every waiting packet and answer; what is half sent stays.
     pub fn clear(&mut self) {
         let slots = &mut self.slots;
+        if let Some(pong) = self.pong.take() {
+            slots.put_back(pong.bytes);
+        }
         self.queue.clear(&mut |slot| slots.put_back(slot.bytes));
     }
 
@@ -276,45 +324,61 @@ impl Outbound {
         });
     }
 
-    /// Takes the next batch off the queue; `None` while there is nothing to send.
+    /// Takes the next batch off the queue, with a PING behind it if one is due; `None` while there
+    /// is nothing to send. `taken` is what this end has taken of the peer's.
     ///
     /// Must not be called while a batch is being sent. The pointer and all it leads to stay valid
     /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
-    pub fn next_batch(&mut self, now_ns: u64, stats: &Stats) -> Option<*const libc::msghdr> {
-        let batch = &mut self.batch;
-        if batch.slots.is_empty() {
-            let batch_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(BATCH_BYTES);
-            let slots = &mut self.slots;
-            let mut dropped = |slot: Slot, cause| {
-                count_drop(cause, stats);
-                slots.put_back(slot.bytes);
-            };
-            let mut bytes = 0;
-            while bytes < batch_bytes.min(BATCH_BYTES) && batch.slots.len() < BATCH_FRAMES {
-                let mut slot = match self.messages.pop_front() {
-                    Some(message) => message,
-                    None => match self.queue.dequeue(now_ns, &mut dropped) {
-                        Some(dequeued) => dequeued.packet,
-                        None => break,
-                    },
-                };
-                slot.seal();
-                let frame = slot.frame();
-                bytes += frame.len();
-                batch.vectors.push(libc::iovec {
-                    iov_base: frame.as_ptr().cast_mut().cast(),
-                    iov_len: frame.len(),
-                });
-                batch.slots.push(slot);
+    pub fn next_batch(
+        &mut self,
+        now_ns: u64,
+        probe: &mut Probe,
+        taken: Delivered,
+        stats: &Stats,
+    ) -> Option<*const libc::msghdr> {
+        if self.batch.slots.is_empty() {
+            self.take_batch(now_ns, probe, stats);
+            if let Some(ping) = probe.ping(now_ns, taken) {
+                let ping = Control::Ping(ping);
+                let ping = self.message(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
+                self.batch.push(ping);
             }
-            if batch.slots.is_empty() {
+            if self.batch.slots.is_empty() {
                 return None;
             }
         }
+        let batch = &mut self.batch;
         let unsent = &mut batch.vectors[batch.first..];
         batch.message.msg_iov = unsent.as_mut_ptr();
         batch.message.msg_iovlen = unsent.len();
         Some(&raw const *batch.message)
+    }
+
+    /// Fills the batch with what is next.
+    fn take_batch(&mut self, now_ns: u64, probe: &mut Probe, stats: &Stats) {
+        let batch_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(BATCH_BYTES);
+        let slots = &mut self.slots;
+        let mut dropped = |slot: Slot, cause| {
+            count_drop(cause, stats);
+            slots.put_back(slot.bytes);
+        };
+        let mut bytes = 0;
+        let mut payload_bytes = 0;
+        while bytes < batch_bytes.min(BATCH_BYTES) && self.batch.slots.len() < BATCH_FRAMES {
+            let message = self.messages.pop_front().or_else(|| self.pong.take());
+            let slot = match message {
+                Some(message) => message,
+                None => match self.queue.dequeue(now_ns, &mut dropped) {
+                    Some(dequeued) => {
+                        payload_bytes += dequeued.packet.payload_bytes as u64;
+                        dequeued.packet
+                    }
+                    None => break,
+                },
+            };
+            bytes += self.batch.push(slot);
+        }
+        probe.on_sent(now_ns, payload_bytes);
     }
 
     /// Notes that the kernel took `bytes` of the batch, which may be less than all.

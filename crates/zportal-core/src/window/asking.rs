@@ -1,5 +1,5 @@
 //! Whatever is sent is asked about, soon and at little cost: no more than a part of the bytes is
-//! spent on PINGs, and none is sent twice about the same bytes.
+//! spent on PINGs, and while a limit is steered by their answers a burst is asked about in parts.
 
 #![forbid(unsafe_code)]
 
@@ -7,8 +7,10 @@ use super::SECOND_NS;
 use super::feedback::PINGS_MAX;
 use super::path::Path;
 
-/// How often to ask when nothing is under way, nanoseconds.
-pub const IDLE_PING_NS: u64 = 5_000_000_000;
+/// How often to ask when nothing was sent since, nanoseconds.
+pub const IDLE_PING_NS: u64 = 2_000_000_000;
+/// How often to ask under load when nothing is steered by the answers, nanoseconds.
+pub const WATCH_PING_NS: u64 = 100_000_000;
 
 /// PINGs in a base round trip,
 const PINGS_PER_RTT: u64 = 8;
@@ -29,11 +31,23 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// When the next PING is due, nanoseconds; the past if it is due now.
+    /// When the next PING is due if it only serves to know, nanoseconds.
+    pub fn watch_due_at(&self, sent_bytes: u64) -> u64 {
+        let Some(pinged_ns) = self.pinged_ns else {
+            return 0;
+        };
+        let interval_ns = match sent_bytes > self.pinged_bytes {
+            true => WATCH_PING_NS,
+            false => IDLE_PING_NS,
+        };
+        pinged_ns.saturating_add(interval_ns)
+    }
+
+    /// When the next PING is due if a limit hangs on it, nanoseconds; the past if it is due now.
     ///
     /// A PING that is sent later comes behind what is sent now. So bytes call for one as time does:
     /// of a burst that goes out at once, each part has to be reported as the link delivers it.
-    pub fn due_at(&self, path: &Path, sent_bytes: u64) -> u64 {
+    pub fn steer_due_at(&self, path: &Path, sent_bytes: u64) -> u64 {
         let Some(pinged_ns) = self.pinged_ns else {
             return 0;
         };

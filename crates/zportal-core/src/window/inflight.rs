@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use super::asking::Asking;
-use super::feedback::{Feedback, Flight};
+use super::feedback::{Feedback, Flight, Sample};
 use super::path::Path;
 use super::phase::{Phase, Phases};
 
@@ -65,7 +65,17 @@ impl Inflight {
     /// When the next PING is due, nanoseconds; the past if it is due now. To be asked after each
     /// batch: bytes call for PINGs as time does.
     pub fn ping_at(&self) -> u64 {
-        self.asking.due_at(&self.path, self.flight.sent_bytes())
+        (self.asking).steer_due_at(&self.path, self.flight.sent_bytes())
+    }
+
+    /// The same while the limit is not heeded, so that answers only serve to know the path.
+    pub fn watch_ping_at(&self) -> u64 {
+        self.asking.watch_due_at(self.flight.sent_bytes())
+    }
+
+    /// When the oldest PING was sent that has no answer, nanoseconds.
+    pub fn unanswered_since_ns(&self) -> Option<u64> {
+        self.flight.unanswered_since_ns()
     }
 
     /// Whether a PING is due. Without it nothing is reported, and at the limit nothing is sent.
@@ -80,13 +90,14 @@ impl Inflight {
         self.asking.on_ping(now_ns, self.flight.sent_bytes());
     }
 
-    /// Takes a PONG in.
-    pub fn on_feedback(&mut self, feedback: Feedback) {
+    /// Takes a PONG in; returns what it tells of the path, if it answers a PING.
+    pub fn on_feedback(&mut self, feedback: Feedback) -> Option<Sample> {
         let now_ns = feedback.now_ns;
         let before_bytes = self.flight.inflight_bytes();
-        if let Some(sample) = self.flight.on_feedback(feedback) {
-            self.path.observe(now_ns, &sample);
-            self.phases.on_sample(now_ns, &sample, &mut self.path);
+        let sample = self.flight.on_feedback(feedback);
+        if let Some(sample) = &sample {
+            self.path.observe(now_ns, sample);
+            self.phases.on_sample(now_ns, sample, &mut self.path);
         }
         let delivered_bytes = before_bytes - self.flight.inflight_bytes();
         let wanted_bytes = self.wanted_bytes();
@@ -105,6 +116,7 @@ impl Inflight {
             }
             _ => wanted_bytes,
         };
+        sample
     }
 
     /// What is known of the path.

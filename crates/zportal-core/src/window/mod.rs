@@ -3,7 +3,7 @@
 //!
 //! [`rate`] measures what the stream takes, [`batch`] makes the sizes of our sends from it,
 //! [`standing`] limits what stands on the path of our own TCP, and [`inflight`] what stands in a
-//! proxy's buffers. Names are BBR's (draft-ietf-ccwg-bbr) where it has them.
+//! proxy's buffers; [`probe`] asks the peer what it has taken. Names are BBR's (draft-ietf-ccwg-bbr) where it has them.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,7 @@ pub mod filter;
 pub mod inflight;
 pub mod path;
 pub mod phase;
+pub mod probe;
 pub mod rate;
 pub mod standing;
 

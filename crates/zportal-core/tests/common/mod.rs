@@ -20,8 +20,9 @@ use zportal_core::session::{Session, Surroundings};
 use zportal_core::stats::Stats;
 use zportal_core::tun::Tun;
 use zportal_core::wake::Wake;
+use zportal_core::wire::control::{CONTROL_MAX_BYTES, Control, Delivered, Ping, Pong};
 use zportal_core::wire::features::Features;
-use zportal_core::wire::header::{MAX_PAYLOAD_BYTES, encode};
+use zportal_core::wire::header::{FLAG_CONTROL, MAX_PAYLOAD_BYTES, encode};
 use zportal_core::wire::hello::{HELLO_BYTES, Hello, VERSION};
 use zportal_core::wire::vnet::VNET_HEADER_BYTES;
 
@@ -41,6 +42,8 @@ pub struct Bench {
     pub notices: Receiver<String>,
     /// How the peer was said to speak.
     pub proven: Receiver<String>,
+    /// What was read of packets behind HELLO, as PONG tells it.
+    finished: Delivered,
     thread: JoinHandle<Error>,
 }
 
@@ -122,20 +125,52 @@ impl Bench {
             wake,
             notices,
             proven,
+            finished: Delivered::default(),
             thread,
         }
     }
 
     /// The HELLO that the session sends before anything else.
     pub fn read_hello(&mut self) -> Hello {
-        let (flags, payload) = self.read_frame();
+        let (flags, payload) = self.read_any_frame();
         assert_eq!((flags, payload.len()), (0, HELLO_BYTES));
         Hello::parse(&payload)
             .unwrap()
             .expect("the first frame is a HELLO")
     }
 
+    /// The next frame that is no PING; those are answered, as a peer that announced PING does.
     pub fn read_frame(&mut self) -> (u32, Vec<u8>) {
+        loop {
+            let (flags, payload) = self.read_any_frame();
+            if flags & FLAG_CONTROL == 0 {
+                self.finished.frames += 1;
+                self.finished.bytes += payload.len() as u64;
+            } else if let Ok(Control::Ping(ping)) = Control::parse(&payload) {
+                self.answer(&ping);
+                continue;
+            }
+            return (flags, payload);
+        }
+    }
+
+    /// Answers a PING with what was read so far.
+    pub fn answer(&mut self, ping: &Ping) {
+        let pong = Control::Pong(Pong {
+            sequence: ping.sequence,
+            ping_sent_ns: ping.sent_ns,
+            delivered: self.finished,
+            sent_ns: ping.sent_ns,
+        });
+        // Without a `Vec`, for the test that counts allocations. One that ends reads it no more.
+        let mut payload = [0; CONTROL_MAX_BYTES];
+        let payload = pong.encode(&mut payload);
+        let _ = self.peer.write_all(&encode(FLAG_CONTROL, payload));
+        let _ = self.peer.write_all(payload);
+    }
+
+    /// The next frame, whatever it is.
+    pub fn read_any_frame(&mut self) -> (u32, Vec<u8>) {
         let mut header = [0; 16];
         self.peer.read_exact(&mut header).unwrap();
         let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
