@@ -138,6 +138,17 @@ endToEnd('super-packets', (lab) => {
       }
     })
 
+    test.each(FAMILIES)(
+      'not by a sender with offload: false; its TCP segments over %s are gathered',
+      async (family) => {
+        const ends = await openPrograms({ client: { offload: false } })
+        const before = await packetsGiven('server')
+        const { server } = await counting(ends, () => tcp('client', 'server', family, TCP_BYTES))
+        expect(server.rxPackets).toBeGreaterThan(TCP_BYTES / 1400)
+        expect((await packetsGiven('server')) - before).toBeLessThan(server.rxPackets / 2)
+      },
+    )
+
     test('and nothing of them is dropped, with unequal MTUs either', async () => {
       const ends = await openPrograms({ server: { mtu: 9000 } })
       const counters = await counting(ends, () =>
@@ -203,6 +214,11 @@ endToEnd('super-packets', (lab) => {
   /** Does the same in both directions at once; gives each result with where it came from. */
   async function bothWays<T>(carry: (from: Role, to: Role) => Promise<T>): Promise<[T, Role][]> {
     return Promise.all(DIRECTIONS.map(async ([from, to]): Promise<[T, Role]> => [await carry(from, to), from]))
+  }
+
+  /** What was written into the device; a super-packet counts as one. */
+  async function packetsGiven(role: Role): Promise<number> {
+    return Number(await hosts[role].run('cat', '/sys/class/net/zt0/statistics/rx_packets'))
   }
 
   const tcp = (from: Role, to: Role, family: Family, bytes: number): ReturnType<typeof transfer> =>

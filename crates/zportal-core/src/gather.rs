@@ -12,16 +12,16 @@
 use std::ops::Range;
 
 use crate::checksum::{add, replace, sum};
+use crate::ip::{
+    IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, PACKET_MAX_BYTES, is_same_path, plain_header_bytes,
+    to_u16,
+};
 use crate::wire::vnet::{GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, VnetHeader};
 
 /// More would hardly save anything: a full super-packet of an MTU of 1400 has 48.
 pub const SEGMENTS_MAX: usize = 64;
-/// The length field of IPv4 has 16 bits.
-const PACKET_MAX_BYTES: usize = 65_535;
 
 const TCP: u8 = 6;
-const IPV4_HEADER_BYTES: usize = 20;
-const IPV6_HEADER_BYTES: usize = 40;
 const TCP_HEADER_MIN_BYTES: usize = 20;
 /// Linux makes no super-packets of smaller segments (`TCP_MIN_GSO_SIZE`).
 const SEGMENT_MIN_BYTES: usize = 8;
@@ -35,9 +35,6 @@ const CHECKSUM_AT: usize = 16;
 const URGENT_AT: usize = 18;
 const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
-
-/// The flag Don't Fragment, in the high byte of the fragment field.
-const DONT_FRAGMENT: u8 = 0x40;
 
 /// A super-packet in the making: the first segment, and how much follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +90,7 @@ impl Gathered {
         let (first_ip, first_tcp) = first[..self.headers_bytes].split_at(self.ip_header_bytes);
         let (next_ip, next_tcp) = next[..self.headers_bytes].split_at(self.ip_header_bytes);
         let follows = self.is_same_stream(first_tcp, next_tcp)
-            && self.is_same_path(first_ip, next_ip)
+            && is_same_path(first_ip, next_ip, self.segments)
             && is_sound(next, self.ip_header_bytes);
         if !follows {
             return None;
@@ -116,23 +113,6 @@ impl Gathered {
             && (first[FLAGS_AT] | PSH) == (next[FLAGS_AT] | PSH)
             && first[FLAGS_AT + 1..CHECKSUM_AT] == next[FLAGS_AT + 1..CHECKSUM_AT]
             && first[URGENT_AT..] == next[URGENT_AT..]
-    }
-
-    /// Whether the IP headers differ in nothing but what the kernel that cuts makes anew: lengths,
-    /// checksum, and the identification of a packet that is no fragment.
-    fn is_same_path(&self, first: &[u8], next: &[u8]) -> bool {
-        if self.ip_header_bytes == IPV6_HEADER_BYTES {
-            return first[..4] == next[..4] && first[6..] == next[6..];
-        }
-        let number = |ip: &[u8]| u16::from_be_bytes([ip[4], ip[5]]);
-        let position = u16::try_from(self.segments).unwrap_or(u16::MAX);
-        // The kernel that cuts counts the identification up; without Don't Fragment it matters.
-        let is_identified =
-            first[6] & DONT_FRAGMENT != 0 || number(next) == number(first).wrapping_add(position);
-        is_identified
-            && first[..2] == next[..2]
-            && first[6..10] == next[6..10]
-            && first[12..] == next[12..]
     }
 
     /// Writes the headers of the super-packet over those of `first`, and gives the virtio_net_hdr
@@ -166,30 +146,14 @@ impl Gathered {
     }
 }
 
-/// The IP header's size, if this is a whole TCP segment with no flag but ACK and PSH, and no IP
-/// options, extension headers or fragment.
+/// The IP header's size, if this is a whole TCP segment with a plain IP header, and with no flag
+/// but ACK and PSH.
 fn data_segment(packet: &[u8]) -> Option<usize> {
-    let ip_header_bytes = match packet.first()? {
-        0x45 => IPV4_HEADER_BYTES,
-        first if first >> 4 == 6 => IPV6_HEADER_BYTES,
-        _ => return None,
-    };
-    let tcp = packet.get(ip_header_bytes..)?;
-    if tcp.len() < TCP_HEADER_MIN_BYTES {
-        return None;
-    }
-    let (protocol, is_whole) = if ip_header_bytes == IPV4_HEADER_BYTES {
-        let fragment = u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff;
-        let length = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
-        (packet[9], fragment == 0 && length == packet.len())
-    } else {
-        let length = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
-        (packet[6], length + IPV6_HEADER_BYTES == packet.len())
-    };
-    // The four bits before the flags are CWR's neighbours: anything unusual goes alone.
+    let ip_header_bytes = plain_header_bytes(packet, TCP, TCP_HEADER_MIN_BYTES)?;
+    let tcp = &packet[ip_header_bytes..];
+    // The four bits behind the offset are flags too, or will be.
     let is_plain = tcp[OFFSET_AT] & 0x0f == 0 && tcp[FLAGS_AT] & !PSH == ACK;
-    (protocol == TCP && is_whole && is_plain && tcp_header_bytes(tcp) >= TCP_HEADER_MIN_BYTES)
-        .then_some(ip_header_bytes)
+    (is_plain && tcp_header_bytes(tcp) >= TCP_HEADER_MIN_BYTES).then_some(ip_header_bytes)
 }
 
 /// Whether the checksums of IP and TCP are right.
@@ -215,9 +179,4 @@ fn tcp_header_bytes(tcp: &[u8]) -> usize {
 
 fn word(header: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-}
-
-/// Lengths here are those of one packet, which [`PACKET_MAX_BYTES`] bounds.
-fn to_u16(bytes: usize) -> u16 {
-    u16::try_from(bytes).unwrap_or(u16::MAX)
 }

@@ -10,6 +10,7 @@ pub mod crc;
 pub mod cut;
 pub mod error;
 pub mod gather;
+pub mod ip;
 pub mod link;
 pub mod merge;
 pub mod notices;

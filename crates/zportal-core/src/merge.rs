@@ -12,22 +12,17 @@
 use std::ops::Range;
 
 use crate::checksum::{add, replace};
+use crate::ip::{IPV4_HEADER_BYTES, PACKET_MAX_BYTES, is_same_path, plain_header_bytes, to_u16};
 use crate::wire::features::Features;
 use crate::wire::vnet::{GSO_NONE, GSO_UDP_L4, NEEDS_CSUM, VNET_HEADER_BYTES};
 
 /// Kernels before 6.9 cut at most so many datagrams from one super-packet (`UDP_MAX_SEGMENTS`).
 pub const SEGMENTS_MAX: usize = 64;
-/// The length fields of IPv4 and UDP have 16 bits.
-const PACKET_MAX_BYTES: usize = 65_535;
 
 const UDP: u8 = 17;
 const UDP_HEADER_BYTES: usize = 8;
-const IPV4_HEADER_BYTES: usize = 20;
-const IPV6_HEADER_BYTES: usize = 40;
 /// Where the checksum stands in a UDP header.
 const UDP_CHECKSUM_AT: usize = 6;
-/// The flag Don't Fragment, in the high byte of the fragment field.
-const DONT_FRAGMENT: u8 = 0x40;
 
 /// Datagrams that lie one after the other: a virtio_net_hdr and the headers of the first, then
 /// the payload of each.
@@ -89,25 +84,11 @@ impl Run {
     }
 
     /// Whether the headers (IP, then UDP) differ in nothing but what the kernel that cuts makes
-    /// anew: lengths, checksums, and the identification of a packet that is no fragment.
+    /// anew.
     fn is_same_flow(&self, first: &[u8], next: &[u8]) -> bool {
         let (first_ip, first_udp) = first.split_at(self.ip_header_bytes);
         let (next_ip, next_udp) = next.split_at(self.ip_header_bytes);
-        if first_udp[..4] != next_udp[..4] {
-            return false;
-        }
-        if self.ip_header_bytes == IPV6_HEADER_BYTES {
-            return first_ip[..4] == next_ip[..4] && first_ip[6..] == next_ip[6..];
-        }
-        let number = |ip: &[u8]| u16::from_be_bytes([ip[4], ip[5]]);
-        let position = u16::try_from(self.segments).unwrap_or(u16::MAX);
-        // The kernel that cuts counts the identification up; without Don't Fragment it matters.
-        let identified = first_ip[6] & DONT_FRAGMENT != 0
-            || number(next_ip) == number(first_ip).wrapping_add(position);
-        identified
-            && first_ip[..2] == next_ip[..2]
-            && first_ip[6..10] == next_ip[6..10]
-            && first_ip[12..] == next_ip[12..]
+        first_udp[..4] == next_udp[..4] && is_same_path(first_ip, next_ip, self.segments)
     }
 
     /// Writes the headers of the super-packet that lies in `run`; a run of one stays as it is.
@@ -145,31 +126,14 @@ fn plain_datagram(payload: &[u8]) -> Option<usize> {
     if vnet[0] & NEEDS_CSUM == 0 || vnet[1] != GSO_NONE {
         return None;
     }
-    let ip_header_bytes = match packet.first()? {
-        0x45 => IPV4_HEADER_BYTES,
-        first if first >> 4 == 6 => IPV6_HEADER_BYTES,
-        _ => return None,
-    };
-    if packet.len() < ip_header_bytes + UDP_HEADER_BYTES {
-        return None;
-    }
-    let (protocol, whole) = if ip_header_bytes == IPV4_HEADER_BYTES {
-        let fragment = u16::from_be_bytes([packet[6], packet[7]]) & 0x3fff;
-        let length = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
-        (packet[9], fragment == 0 && length == packet.len())
-    } else {
-        let length = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
-        (packet[6], length + IPV6_HEADER_BYTES == packet.len())
-    };
+    let ip_header_bytes = plain_header_bytes(packet, UDP, UDP_HEADER_BYTES)?;
     let checksum_start = usize::from(u16::from_le_bytes([vnet[6], vnet[7]]));
     let checksum_offset = usize::from(u16::from_le_bytes([vnet[8], vnet[9]]));
     let udp_length = usize::from(u16::from_be_bytes([
         packet[ip_header_bytes + 4],
         packet[ip_header_bytes + 5],
     ]));
-    (protocol == UDP
-        && whole
-        && udp_length == packet.len() - ip_header_bytes
+    (udp_length == packet.len() - ip_header_bytes
         && checksum_start == ip_header_bytes
         && checksum_offset == UDP_CHECKSUM_AT)
         .then_some(ip_header_bytes)
@@ -178,9 +142,4 @@ fn plain_datagram(payload: &[u8]) -> Option<usize> {
 /// Everything in front of the payload.
 fn headers_bytes(ip_header_bytes: usize) -> usize {
     VNET_HEADER_BYTES + ip_header_bytes + UDP_HEADER_BYTES
-}
-
-/// Lengths here are those of one packet, which [`PACKET_MAX_BYTES`] bounds.
-fn to_u16(bytes: usize) -> u16 {
-    u16::try_from(bytes).unwrap_or(u16::MAX)
 }
