@@ -73,6 +73,8 @@ export interface NativeStats {
   dropsOverlimit: number
   /** Connections that became the peer. */
   peersAccepted: number
+  /** How often a client came back to its peer after the first time. */
+  reconnects: number
   /** Connections turned away. */
   peersRefused: number
   /** Control messages of a kind that this version does not know, skipped. */
@@ -95,8 +97,11 @@ export interface NativeTunnel {
   readonly name: string
   /** Where it listens, with port 0 resolved. */
   readonly local?: string | null
-  /** Dials or accepts one peer, whose session then runs by itself. */
-  establish(): Promise<Outcome<NativePeer>>
+  /**
+   * Dials or accepts one peer, whose session then runs by itself. A dial begins after `pauseMs`, or earlier when the
+   * network comes back.
+   */
+  establish(pauseMs: number): Promise<Outcome<NativePeer>>
   /** Why the current session ended; at once if it has ended already. */
   ended(): Promise<NativeFailure>
   /** The counters now; they stay readable after the end. */

@@ -65,9 +65,10 @@ export interface ServerOptions extends CommonOptions {
   readonly connect?: undefined
   readonly proxies?: undefined
   readonly dialTimeoutMs?: undefined
+  readonly once?: undefined
 }
 
-/** The end that dials. When its peer leaves the tunnel closes with the reason. */
+/** The end that dials, until it is up and whenever it has lost its peer; the device stays. */
 export interface ClientOptions extends CommonOptions {
   /** The peer's address, in the forms of {@link ServerOptions.bind}; behind proxies it is one that the last can reach. */
   readonly connect: string
@@ -81,6 +82,11 @@ export interface ClientOptions extends CommonOptions {
    * @defaultValue 15000
    */
   readonly dialTimeoutMs?: number | undefined
+  /**
+   * Dial once: the tunnel closes with the reason when that fails, or when the peer leaves.
+   * @defaultValue false
+   */
+  readonly once?: boolean | undefined
   readonly bind?: undefined
 }
 
@@ -93,6 +99,7 @@ interface ParsedCommon {
   readonly addresses: readonly InnerAddress[]
   readonly offload: boolean
   readonly congestion: string | undefined
+  readonly once: boolean
   readonly signal: AbortSignal | undefined
 }
 
@@ -127,6 +134,7 @@ export function parseOptions(input: unknown): ParsedOptions {
     addresses: sound.addresses ?? [],
     offload: sound.offload ?? true,
     congestion: sound.congestion,
+    once: sound.once ?? false,
     signal: sound.signal,
   }
   if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind }
@@ -169,7 +177,8 @@ const FIELDS = {
     error: (issue) => `must have at most ${PROXIES_MAX} proxies, got ${describe(issue.input)}`,
   }),
   dialTimeoutMs: integer(1, DIAL_TIMEOUT_MAX_MS, 'milliseconds'),
-  offload: z.boolean({ error: (issue) => `must be true or false, got ${describe(issue.input)}` }),
+  offload: toggle(),
+  once: toggle(),
   congestion: text('the name of a congestion control such as bbr', parseCongestion),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, {
     error: (issue) => `must be an AbortSignal, got ${describe(issue.input)}`,
@@ -200,7 +209,7 @@ function readEach(given: Given): { sound: Sound; problems: OptionProblem[] } {
 function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
   const problems: OptionProblem[] = []
   const refuse = (option: string, message: string) => problems.push({ option, message })
-  const { bind, connect, proxies, dialTimeoutMs } = given
+  const { bind, connect, proxies, dialTimeoutMs, once } = given
 
   if (bind !== undefined && connect !== undefined) {
     const got = `\`bind\` ${describe(bind)} and \`connect\` ${describe(connect)}`
@@ -212,6 +221,10 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
     if (hasProxies) refuse('proxies', `must go with \`connect\`, never with \`bind\`, got ${describe(proxies)}`)
     if (dialTimeoutMs !== undefined) {
       refuse('dialTimeoutMs', `must go with \`connect\`, never with \`bind\`, got ${describe(dialTimeoutMs)}`)
+    }
+    // `false` says what is so anyway.
+    if (once !== undefined && once !== false) {
+      refuse('once', `must go with \`connect\`, never with \`bind\`, got ${describe(once)}`)
     }
   }
 
@@ -260,6 +273,10 @@ function text<T>(what: string, read: (text: string) => Parsed<T>) {
 
 function list<T extends z.ZodType>(what: string, element: T) {
   return z.array(element, { error: (issue) => `must be an array of ${what}, got ${describe(issue.input)}` })
+}
+
+function toggle() {
+  return z.boolean({ error: (issue) => `must be true or false, got ${describe(issue.input)}` })
 }
 
 function integer(lowest: number, highest: number, unit: string) {

@@ -1,8 +1,9 @@
 /**
  * One tunnel as a program sees it: its states, its counters, its end.
  *
- * The state moves `opening → listening | connecting → up → waiting → up → … → closed`. `closed` is reached exactly once,
- * and only after the device, the socket file and the thread are gone.
+ * The state moves `opening → listening | connecting → up → waiting → up → … → closed`; a client whose first dial fails
+ * goes from `connecting` to `waiting`. `closed` is reached exactly once, and only after the device, the socket file and
+ * the thread are gone.
  */
 
 import { EventEmitter } from 'node:events'
@@ -15,8 +16,9 @@ import type { ParsedOptions, TunnelOptions } from './options.js'
 import { parseOptions } from './options.js'
 
 /**
- * Where a tunnel is in its life: `listening` for a server's first peer, `connecting` to a client's peer, `up` with a
- * peer, `waiting` for the next peer, `closed` for good. `opening` is over once {@link openTunnel} has resolved.
+ * Where a tunnel is in its life: `listening` for a server's first peer, `connecting` to a client's peer for the first
+ * time, `up` with a peer, `waiting` for the next one or for the next dial, `closed` for good. `opening` is over once
+ * {@link openTunnel} has resolved.
  */
 export type TunnelState = 'opening' | 'listening' | 'connecting' | 'up' | 'waiting' | 'closed'
 
@@ -39,12 +41,23 @@ export type TunnelStats = Readonly<NativeStats>
 /** Something worth knowing that changes no state, such as two ends whose MTUs differ. */
 export type TunnelNotice = Readonly<NativeNotice>
 
-/** A change of state: `peer` is there when it went up, `reason` when a session or the whole tunnel ended. */
+/**
+ * A change of state: `peer` is there when it went up, `reason` when a session, a dial or the whole tunnel ended. A client
+ * that will dial again says in `retryMs` after how long at the latest; each dial that fails is a change from `waiting` to
+ * `waiting` with its own reason.
+ */
 export type StateChange =
   | { readonly state: 'listening' | 'connecting'; readonly previous: TunnelState; peer?: undefined; reason?: undefined }
   | { readonly state: 'up'; readonly previous: TunnelState; readonly peer: Peer; readonly reason?: undefined }
   | {
-      readonly state: 'waiting' | 'closed'
+      readonly state: 'waiting'
+      readonly previous: TunnelState
+      readonly peer?: undefined
+      readonly reason: ZPortalError
+      readonly retryMs?: number | undefined
+    }
+  | {
+      readonly state: 'closed'
       readonly previous: TunnelState
       readonly peer?: undefined
       readonly reason: ZPortalError
@@ -64,6 +77,7 @@ export interface TunnelEnd {
  * Opens a tunnel: creates the device with its addresses and, for a server, listens.
  *
  * Resolves once that is done, in the state `listening` or `connecting`; the peer comes later, see {@link Tunnel.whenUp}.
+ * A client dials until it is up, and again whenever it has lost its peer, unless `once` is set.
  * When it rejects, nothing is left behind. No event is emitted before the caller has had a turn to add listeners.
  *
  * @throws {@link ZPortalError}
@@ -119,10 +133,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly #resolveClosed: (end: TunnelEnd) => void
   #state: TunnelState = 'opening'
   #peer: Peer | undefined
+  #reason: ZPortalError | undefined
   #ending: Promise<void> | undefined
 
   /** @internal */
-  constructor(native: NativeTunnel, { role, signal }: ParsedOptions, notices: NoticeRelay) {
+  constructor(native: NativeTunnel, { role, once, signal }: ParsedOptions, notices: NoticeRelay) {
     super()
     this.#native = native
     this.#signal = signal
@@ -141,7 +156,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
         this.#tell('notice', notice)
       })
       if (this.#ending !== undefined) return
-      void live(native, role, this.#onStep).then((reason) => this.#end(reason))
+      void live(native, { role, once }, this.#onStep).then((reason) => this.#end(reason))
     })
   }
 
@@ -152,6 +167,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   /** The peer while the state is `up`. */
   get peer(): Peer | undefined {
     return this.#peer
+  }
+
+  /** Why there is no peer: while it is `waiting`, and once it is `closed`. */
+  get reason(): ZPortalError | undefined {
+    return this.#reason
   }
 
   /** The counters as they are now; cheap enough to ask many times a second. */
@@ -168,7 +188,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   }
 
   /**
-   * Resolves with the peer once the tunnel is up: at once when it is up already.
+   * Resolves with the peer once the tunnel is up: at once when it is up already. A client's dials that fail do not end
+   * the waiting, since it dials again.
    *
    * @throws {@link ZPortalError} the reason of closing when the tunnel closes first, `ZP_ABORTED` when `signal` aborts
    * first; that leaves the tunnel as it is.
@@ -207,6 +228,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const previous = this.#state
     this.#state = step.state
     this.#peer = step.state === 'up' ? step.peer : undefined
+    this.#reason = step.state === 'up' ? undefined : step.reason
     this.#tell('state', { ...step, previous })
   }
 
@@ -230,6 +252,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const previous = this.#state
     this.#state = 'closed'
     this.#peer = undefined
+    this.#reason = reason
     this.#tell('state', { state: 'closed', previous, reason })
     this.#resolveClosed({ reason })
   }

@@ -18,7 +18,7 @@ const HELP = `usage: zportald [-n NAME] [-m BYTES] [-a CIDR]... (-b ADDR | -c AD
   -m BYTES  largest packet, 68 to 65535, the same at both ends (default ${DEFAULT_MTU_BYTES})
   -a CIDR   address inside the tunnel, such as 10.10.0.1/24 or fd00::1/64; repeatable
   -b ADDR   listen there; one peer at a time
-  -c ADDR   dial the peer there
+  -c ADDR   dial the peer there, once
   -p ADDR   SOCKS5 proxy on the way; repeat it for a chain, the nearest first
   -h        print this and exit
   -v        print the version and exit
@@ -57,7 +57,9 @@ export function parseCommandLine(args: readonly string[]): Asked {
   if (flags.h === true) return { kind: 'help' }
   if (flags.v === true) return { kind: 'version' }
   const { n: name, m: mtu, a: address, b: bind, c: connect, p: proxy } = flags
-  const options: unknown = optionsFrom({ name, mtu, address, bind, connect, proxy })
+  // The original dials once.
+  const once = connect === undefined ? undefined : true
+  const options: unknown = optionsFrom({ name, mtu, address, bind, connect, proxy, once })
   return { kind: 'tunnel', options: options as TunnelOptions }
 }
 

@@ -35,6 +35,7 @@ const client = (number: number): Options => ({
   name: `zt${number}`,
   addresses: [`10.1${number}.0.2/24`],
   connect: `${OUTER.server.ipv4}:${PORT + number}`,
+  once: true,
 })
 
 endToEnd('the Node API', (lab) => {

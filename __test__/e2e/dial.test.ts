@@ -30,8 +30,9 @@ endToEnd('the way to the peer', (lab) => {
   })
 
   /** Dials in vain; gives the one line that says why. */
-  async function fails(end: Omit<End, 'addresses'>): Promise<string> {
-    const child: Child = zportal(client.namespace, ['up', ...flags({ addresses: innerOf('client'), ...end })])
+  async function fails({ more = [], ...end }: Omit<End, 'addresses'>): Promise<string> {
+    const once = { addresses: innerOf('client'), ...end, more: ['--once', ...more] }
+    const child: Child = zportal(client.namespace, ['up', ...flags(once)])
     await child.exitsWith(1, 10_000)
     return child.lines.map(({ text }) => text).find((text) => text.startsWith('ZP_')) ?? child.report()
   }
@@ -65,7 +66,7 @@ endToEnd('the way to the peer', (lab) => {
   })
 
   test('nobody answers within the deadline', async () => {
-    const end = { addresses: innerOf('client'), connect: `${NOBODY}:${PORT}`, more: ['--dial-timeout', '1'] }
+    const end = { addresses: innerOf('client'), connect: `${NOBODY}:${PORT}`, more: ['--once', '--dial-timeout', '1'] }
     const child = zportal(client.namespace, ['up', ...flags(end)])
     await child.line(event('connecting'))
     const startedAt = performance.now()

@@ -85,7 +85,7 @@ endToEnd('HELLO', (lab) => {
       const listening = await ScriptedServer.listen(path, PEER)
       const accepted = listening.accept()
       const ours = new ApiProgram(host)
-      await ours.order('open', { key: 0, options: { ...options, connect: `unix:${path}` } })
+      await ours.order('open', { key: 0, options: { ...options, connect: `unix:${path}`, once: true } })
       const peer = await accepted
       peer.sendBytes(first)
       return { ours, peer, role: 'client', [Symbol.asyncDispose]: () => end(ours, listening) }
@@ -243,7 +243,7 @@ endToEnd('HELLO', (lab) => {
   test.each(CUTS)('cut after %i bytes ends the dial of our client', async (bytes) => {
     await using listening = await ScriptedServer.listen(path, PEER)
     const accepted = listening.accept()
-    const end = { mtuBytes: MTU_BYTES, addresses: innerOf('server'), connect: `unix:${path}` }
+    const end = { mtuBytes: MTU_BYTES, addresses: innerOf('server'), connect: `unix:${path}`, more: ['--once'] }
     const client = zportal(host, ['up', ...flags(end)])
     const peer = await accepted
     peer.sendBytes(WHOLE.subarray(0, bytes))

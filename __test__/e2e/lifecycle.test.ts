@@ -1,6 +1,5 @@
 /*
- * Peers come and go: the server keeps its TUN device and serves one after another; the client ends with
- * the reason.
+ * Peers come and go: the server keeps its TUN device and serves one after another.
  *
  *     ┌─ server ─────────────┐                 ┌─ client ──────────────────────────┐
  *     │ zt0  10.10.0.1       │ ═══ tunnel ════ │ zt0  10.10.0.2   (the first)      │
@@ -82,7 +81,7 @@ endToEnd('the life of a tunnel', (lab) => {
     await dial()
     await server.line(event('up'))
     const steady = ping(hosts.client, INNER.server.ipv4, { count: 200, intervalMs: 10 })
-    const end = { name: 'zt1', addresses: ['10.10.0.3/32'], connect: SERVER }
+    const end = { name: 'zt1', addresses: ['10.10.0.3/32'], connect: SERVER, more: ['--once'] }
     const second = zportal(hosts.client, ['up', ...flags(end)])
     await second.exitsWith(1)
     expect(second.stderr).toMatch(/ZP_PEER_CLOSED|ZP_LINK_LOST/)

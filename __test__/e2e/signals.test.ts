@@ -91,9 +91,10 @@ endToEnd('the end by a signal', (lab) => {
     })
   })
 
-  test('the other end hears of it: the client ends with the reason', async () => {
+  test('the other end hears of it: a client that dials once ends with the reason', async () => {
     const server = await serve()
-    const client = await dial()
+    const connect = `unix:${socketFile}`
+    const client = await up(hosts.client, { addresses: innerOf('client'), connect, more: ['--once'] })
     server.signal('SIGTERM')
     await server.exitsWith(0)
     await client.exitsWith(1)

@@ -34,6 +34,7 @@ export const NO_STATS: NativeStats = {
   rttUs: 0,
   minRttUs: 0,
   peersAccepted: 0,
+  reconnects: 0,
   peersRefused: 0,
   unknownControls: 0,
 }
@@ -48,6 +49,10 @@ export class FakeTunnel implements NativeTunnel {
   readonly local: string | null
   closes = 0
   establishes = 0
+  /** What each dial was to wait. */
+  readonly pausesMs: number[] = []
+  /** Packets that came from the peer. */
+  packets = 0
   closeError: Error | undefined
   #establishing: PromiseWithResolvers<Outcome<NativePeer>> | undefined
   #session: PromiseWithResolvers<NativeFailure> | undefined
@@ -56,8 +61,9 @@ export class FakeTunnel implements NativeTunnel {
     this.local = local
   }
 
-  establish(): Promise<Outcome<NativePeer>> {
+  establish(pauseMs: number): Promise<Outcome<NativePeer>> {
     this.establishes += 1
+    this.pausesMs.push(pauseMs)
     this.#establishing = withResolvers()
     return this.#establishing.promise
   }
@@ -68,7 +74,7 @@ export class FakeTunnel implements NativeTunnel {
   }
 
   stats(): NativeStats {
-    return { ...NO_STATS, peersAccepted: this.establishes }
+    return { ...NO_STATS, peersAccepted: this.establishes, rxPackets: this.packets }
   }
 
   close(): Promise<void> {

@@ -29,6 +29,7 @@ describe('what is accepted', () => {
       addresses: [],
       offload: true,
       congestion: undefined,
+      once: false,
       signal: undefined,
       role: 'server',
       bind: { kind: 'tcp4', host: '192.0.2.1', port: 7000 },
@@ -250,6 +251,9 @@ describe('options that depend on each other', () => {
   test('what belongs to dialling does not go with bind', () => {
     expect(refusals({ ...server, proxies: ['192.0.2.1:1080'] })).toEqual([
       'proxies must go with `connect`, never with `bind`, got an array of 1',
+    ])
+    expect(refusals({ ...server, once: true })).toEqual([
+      'once must go with `connect`, never with `bind`, got true (boolean)',
     ])
     expect(refusals({ ...server, dialTimeoutMs: 1 })).toEqual([
       'dialTimeoutMs must go with `connect`, never with `bind`, got 1 (number)',

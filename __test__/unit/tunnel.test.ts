@@ -151,8 +151,80 @@ describe('the life of a server', () => {
 })
 
 describe('the life of a client', () => {
-  test('it closes when its peer leaves, with the reason', async () => {
+  test('it dials again when its peer leaves, and when a dial fails', async () => {
     const { tunnel, changes } = await openWatched(CLIENT)
+    await addon.tunnel.peerFails('ZP_DIAL_REFUSED')
+    expect(tunnel.reason?.code).toBe('ZP_DIAL_REFUSED')
+    await addon.tunnel.peerFails('ZP_DIAL_TIMEOUT')
+    await addon.tunnel.peerComes()
+    expect(tunnel.reason).toBeUndefined()
+    await addon.tunnel.peerLeaves('ZP_LINK_LOST')
+    await addon.tunnel.peerComes()
+    expect(changes).toEqual([
+      'connecting → waiting ZP_DIAL_REFUSED',
+      'waiting → waiting ZP_DIAL_TIMEOUT',
+      'waiting → up 192.0.2.9:4711',
+      'up → waiting ZP_LINK_LOST',
+      'waiting → up 192.0.2.9:4711',
+    ])
+    expect(addon.tunnel.closes).toBe(0)
+    await tunnel.close()
+    expect(tunnel.reason?.code).toBe('ZP_CLOSED')
+  })
+
+  test('it waits longer after each failure, and says how long', async () => {
+    const { tunnel } = await openWatched(CLIENT)
+    const told: (number | undefined)[] = []
+    tunnel.on('state', (change) => told.push('retryMs' in change ? change.retryMs : undefined))
+    for (let failures = 0; failures < 10; failures += 1) await addon.tunnel.peerFails('ZP_DIAL_REFUSED')
+    const [first, ...pauses] = addon.tunnel.pausesMs
+    expect(first).toBe(0)
+    expect(pauses).toEqual(told)
+    const bounds = [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000]
+    pauses.forEach((pause, index) => {
+      expect(pause).toBeGreaterThanOrEqual((bounds[index] ?? 0) / 2)
+      expect(pause).toBeLessThanOrEqual(bounds[index] ?? 0)
+    })
+    await tunnel.close()
+  })
+
+  test('a session that carried something begins the pauses anew, one that did not does not', async () => {
+    const { tunnel } = await openWatched(CLIENT)
+    for (let failures = 0; failures < 8; failures += 1) await addon.tunnel.peerFails('ZP_DIAL_REFUSED')
+    await addon.tunnel.peerComes()
+    await addon.tunnel.peerLeaves()
+    expect(addon.tunnel.pausesMs.at(-1)).toBeGreaterThanOrEqual(2500)
+    await addon.tunnel.peerComes()
+    addon.tunnel.packets = 1
+    await addon.tunnel.peerLeaves()
+    expect(addon.tunnel.pausesMs.at(-1)).toBeLessThanOrEqual(100)
+    await tunnel.close()
+  })
+
+  test.each(['ZP_TUN_GONE', 'ZP_TUN_IO', 'ZP_INTERNAL', 'ZP_OPTION'])('no dial helps after %s', async (code) => {
+    const { tunnel, changes } = await openWatched(CLIENT)
+    await addon.tunnel.peerComes()
+    await addon.tunnel.peerLeaves(code)
+    expect((await tunnel.closed).reason.code).toBe(code)
+    expect(changes.at(-1)).toBe(`up → closed ${code}`)
+  })
+
+  test('a password that was never right ends it; one that was right before does not', async () => {
+    const { tunnel } = await openWatched(CLIENT)
+    await addon.tunnel.peerFails('ZP_PROXY_AUTH')
+    expect((await tunnel.closed).reason.code).toBe('ZP_PROXY_AUTH')
+
+    addon = new FakeAddon()
+    const { tunnel: another } = await openWatched(CLIENT)
+    await addon.tunnel.peerComes()
+    await addon.tunnel.peerLeaves()
+    await addon.tunnel.peerFails('ZP_PROXY_AUTH')
+    expect(another.state).toBe('waiting')
+    await another.close()
+  })
+
+  test('once: it closes when its peer leaves, with the reason', async () => {
+    const { tunnel, changes } = await openWatched({ ...CLIENT, once: true })
     await addon.tunnel.peerComes()
     await addon.tunnel.peerLeaves()
     expect((await tunnel.closed).reason.code).toBe('ZP_PEER_CLOSED')
@@ -161,8 +233,8 @@ describe('the life of a client', () => {
     expect(addon.tunnel.establishes).toBe(1)
   })
 
-  test('it closes when the dial fails, with the reason', async () => {
-    const { tunnel, changes } = await openWatched(CLIENT)
+  test('once: it closes when the dial fails, with the reason', async () => {
+    const { tunnel, changes } = await openWatched({ ...CLIENT, once: true })
     await addon.tunnel.peerFails('ZP_DIAL_REFUSED')
     expect((await tunnel.closed).reason.code).toBe('ZP_DIAL_REFUSED')
     expect(changes).toEqual(['connecting → closed ZP_DIAL_REFUSED'])
@@ -306,8 +378,18 @@ describe('whenUp', () => {
     await tunnel.close()
   })
 
-  test('rejects with the reason when the tunnel closes first, and afterwards', async () => {
+  test('waits through dials that fail', async () => {
     const { tunnel } = await openWatched(CLIENT)
+    const waiting = tunnel.whenUp()
+    await addon.tunnel.peerFails('ZP_DIAL_REFUSED')
+    await addon.tunnel.peerFails('ZP_DIAL_TIMEOUT')
+    await addon.tunnel.peerComes()
+    expect(await waiting).toEqual(PEER)
+    await tunnel.close()
+  })
+
+  test('rejects with the reason when the tunnel closes first, and afterwards', async () => {
+    const { tunnel } = await openWatched({ ...CLIENT, once: true })
     const waiting = codeOf(tunnel.whenUp())
     await addon.tunnel.peerFails('ZP_DIAL_TIMEOUT')
     expect(await waiting).toBe('ZP_DIAL_TIMEOUT')

@@ -13,6 +13,7 @@ describe('the command line of the original', () => {
         addresses: ['10.0.0.1/24', 'fd00::1/64'],
         connect: '192.0.2.1:7000',
         proxies: ['unix:/s', '192.0.2.2:1080'],
+        once: true,
       },
     })
     expect(parseCommandLine(['-b', 'unixa:x'])).toEqual({ kind: 'tunnel', options: { bind: 'unixa:x' } })

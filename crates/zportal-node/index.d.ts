@@ -9,8 +9,11 @@ export declare class NativeTunnel {
   get name(): string
   /** Where a server listens, port 0 resolved. */
   get local(): string | null
-  /** Dials or accepts one peer, whose packets flow from then on. */
-  establish(): Promise<EstablishOutcome>
+  /**
+   * Dials or accepts one peer, whose packets flow from then on. A dial begins after so many
+   * milliseconds, or earlier when the network comes back.
+   */
+  establish(pauseMs: number): Promise<EstablishOutcome>
   /** Resolves with the reason when the current session ends, or at once if it has. */
   ended(): Promise<NativeFailure>
   /** The counters now. */
@@ -114,6 +117,8 @@ export interface NativeStats {
   dropsHeader: number
   /** Connections that became the peer. */
   peersAccepted: number
+  /** How often a client came back to its peer after the first time. */
+  reconnects: number
   /** Connections turned away. */
   peersRefused: number
   /** Control messages of an unknown kind. */

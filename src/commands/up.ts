@@ -8,7 +8,9 @@ import { settingFlags } from '../face/setting-flags.js'
 export default class Up extends FaceCommand {
   static override summary = 'Bring up a tunnel and keep it up in the foreground.'
 
-  static override description = `Creates a TUN device and carries its packets over one byte stream to the other end, which runs the same command. One end listens (-b) and waits for the next peer whenever one has left; the other dials (-c) and ends when its peer leaves.
+  static override description = `Creates a TUN device and carries its packets over one byte stream to the other end, which runs the same command. One end listens (-b) and waits for the next peer whenever one has left; the other dials (-c), until it is up and again whenever it has lost its peer. The device stays all the time.
+
+With --once the dialling end ends when its dial fails or its peer leaves.
 
 ADDR is 192.0.2.1:7000, [2001:db8::1]:7000, host.example:7000, unix:/path or unixa:name (abstract).
 
@@ -16,7 +18,7 @@ With CONFIG or -f the settings come from a TOML file: each flag below is a key t
 
 There is no authentication and no encryption: listen only where you trust everyone who can connect.
 
-Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or the peer of a dialling end leaves; 2 when the command line or the file is wrong. Failures are told on stderr as "ZP_CODE: sentence".`
+Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or with --once when the dial fails or the peer leaves; 2 when the command line or the file is wrong. Failures are told on stderr as "ZP_CODE: sentence".`
 
   static override usage = [
     'up [-n NAME] [-m BYTES] [-a CIDR]... (-b ADDR | -c ADDR [-p ADDR]...)',

@@ -77,6 +77,12 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Time for the whole way to the peer.',
     fallback: DEFAULT_DIAL_TIMEOUT_MS / 1000,
   },
+  once: {
+    option: 'once',
+    kind: 'toggle',
+    summary: 'Dial once: end when that fails, or when the peer leaves.',
+    fallback: false,
+  },
   offload: {
     option: 'offload',
     kind: 'toggle',

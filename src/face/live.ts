@@ -49,7 +49,9 @@ export function liveLine(out: WriteStream, env: NodeJS.ProcessEnv): Live {
     start(tunnel, options) {
       const ratesOf = rateMeter()
       let sinceMs = performance.now()
-      tunnel.on('state', () => (sinceMs = performance.now()))
+      tunnel.on('state', ({ state, previous }) => {
+        if (state !== previous) sinceMs = performance.now()
+      })
       paint = () => {
         const stats = tunnel.stats()
         const nowMs = performance.now()

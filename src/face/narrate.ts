@@ -4,6 +4,7 @@ import type { TunnelOptions } from '../options.js'
 import { DEFAULT_MTU_BYTES } from '../options.js'
 import type { StateChange, Tunnel } from '../tunnel.js'
 import type { Fields, Level } from './log-line.js'
+import { Retell } from './retell.js'
 import { totalDrops } from './status-line.js'
 
 /** Where messages go. */
@@ -20,18 +21,21 @@ export function narrate(tunnel: Tunnel, options: TunnelOptions, say: Say): void 
     mtu: options.mtu ?? DEFAULT_MTU_BYTES,
     addresses: list(options.addresses),
   })
+  const losses = new Retell()
   tunnel.on('state', (change) => {
-    tell(tunnel, change, say)
+    tell(tunnel, change, losses, say)
   })
   tunnel.on('notice', ({ level, code, message }) => {
     say(level, 'notice', { name, code, detail: message })
   })
 }
 
-function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): void {
+function tell(tunnel: Tunnel, change: StateChange, losses: Retell, say: Say): void {
   const { name } = tunnel
+  const { state, peer, reason } = change
   switch (state) {
     case 'up':
+      losses.forget()
       say('info', 'up', {
         name,
         peer: peer.address,
@@ -39,13 +43,19 @@ function tell(tunnel: Tunnel, { state, peer, reason }: StateChange, say: Say): v
         dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined,
       })
       break
-    case 'waiting':
+    case 'waiting': {
+      const { retryMs } = change
+      const { isWorthALine, attempts } = losses.hear(reason.code, performance.now())
+      if (!isWorthALine) break
       say(reason.code === 'ZP_PEER_CLOSED' ? 'info' : 'warn', 'waiting', {
         name,
         reason: reason.code,
         detail: reason.message,
+        retry_ms: retryMs,
+        attempts: attempts > 1 ? attempts : undefined,
       })
       break
+    }
     case 'closed': {
       const stats = tunnel.stats()
       const wasAsked = reason.code === 'ZP_CLOSED' || reason.code === 'ZP_ABORTED'

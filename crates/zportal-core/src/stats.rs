@@ -58,6 +58,8 @@ pub struct Stats {
     pub drops_header: Counter,
     /// Connections that became the peer.
     pub peers_accepted: Counter,
+    /// How often a client came back to its peer after the first time.
+    pub reconnects: Counter,
     /// Connections turned away: the seat was taken, or they broke before their first frame.
     pub peers_refused: Counter,
     /// Control messages of a kind that this version does not know.

@@ -3,13 +3,17 @@
 //!
 //! Every request is answered exactly once, also when the thread panics.
 
+mod announce;
 mod desk;
+mod idle;
+mod reach;
 mod request;
 mod shared;
 mod thread;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::notices::{self, Notices};
@@ -51,8 +55,9 @@ impl Tunnel {
     }
 
     /// Dials or accepts one peer; from then on packets flow, until [`Tunnel::ended`] says why not.
-    pub fn establish(&self, reply: Reply<PeerInfo>) {
-        let refused = self.shared.desk().want_session(reply);
+    /// A dial begins after `pause`, or earlier when the network comes back.
+    pub fn establish(&self, pause: Duration, reply: Reply<PeerInfo>) {
+        let refused = self.shared.desk().want_session(pause, reply);
         match refused {
             Some((reply, error)) => reply(Err(error)),
             None => self.shared.wake(),

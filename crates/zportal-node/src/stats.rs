@@ -32,6 +32,8 @@ pub struct NativeStats {
     pub drops_header: f64,
     /// Connections that became the peer.
     pub peers_accepted: f64,
+    /// How often a client came back to its peer after the first time.
+    pub reconnects: f64,
     /// Connections turned away.
     pub peers_refused: f64,
     /// Control messages of an unknown kind.
@@ -69,6 +71,7 @@ impl From<&Stats> for NativeStats {
             drops_tun: stats.drops_tun.total() as f64,
             drops_header: stats.drops_header.total() as f64,
             peers_accepted: stats.peers_accepted.total() as f64,
+            reconnects: stats.reconnects.total() as f64,
             peers_refused: stats.peers_refused.total() as f64,
             unknown_controls: stats.unknown_controls.total() as f64,
             drops_codel: stats.drops_codel.total() as f64,

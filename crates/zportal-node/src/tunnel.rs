@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Function, Object, Result};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -123,24 +124,29 @@ impl NativeTunnel {
         self.local.as_deref()
     }
 
-    /// Dials or accepts one peer, whose packets flow from then on.
+    /// Dials or accepts one peer, whose packets flow from then on. A dial begins after so many
+    /// milliseconds, or earlier when the network comes back.
     #[napi(ts_return_type = "Promise<EstablishOutcome>")]
-    pub fn establish<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+    pub fn establish<'env>(&self, env: &'env Env, pause_ms: u32) -> Result<Object<'env>> {
         let (settle, promised) = promise::<EstablishOutcome>(env)?;
-        self.tunnel.establish(Box::new(move |established| {
-            settle(Box::new(move |_| {
-                Ok(match established {
-                    Ok(peer) => EstablishOutcome {
-                        value: Some(NativePeer::from(peer)),
-                        failure: None,
-                    },
-                    Err(error) => EstablishOutcome {
-                        value: None,
-                        failure: Some(NativeFailure::from(&error)),
-                    },
-                })
-            }));
-        }));
+        let pause = Duration::from_millis(pause_ms.into());
+        self.tunnel.establish(
+            pause,
+            Box::new(move |established| {
+                settle(Box::new(move |_| {
+                    Ok(match established {
+                        Ok(peer) => EstablishOutcome {
+                            value: Some(NativePeer::from(peer)),
+                            failure: None,
+                        },
+                        Err(error) => EstablishOutcome {
+                            value: None,
+                            failure: Some(NativeFailure::from(&error)),
+                        },
+                    })
+                }));
+            }),
+        );
         Ok(promised)
     }
 

@@ -11,7 +11,8 @@
 //! where speed matters, is all io_uring.
 //!
 //! `dial` → `chain` (hops, deadline) → `race` (addresses of a name) → `socket` (readiness);
-//! `listen` → `bind` → `unix_file` (who owns the socket's file). `resolve` and `options` serve both.
+//! `listen` → `bind` → `unix_file` (who owns the socket's file). `resolve` and `options` serve both;
+//! `network` tells when dialing again is worth it.
 
 #![deny(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod bind;
 mod dial;
 mod endpoint;
 mod listen;
+mod network;
 mod options;
 mod race;
 mod readiness;
@@ -29,4 +31,5 @@ mod unix_file;
 
 pub use dial::{check_way, dial};
 pub use listen::Listener;
+pub use network::NetworkWatch;
 pub use stream::{Stream, Transport};

@@ -2,6 +2,7 @@
 //! with exactly one answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::request::{DoneReply, EndReply, PeerInfo, Reply};
 use crate::error::Error;
@@ -14,6 +15,8 @@ pub(super) struct Desk {
     wake: Option<Arc<Wake>>,
     /// Asked for and not yet answered.
     wanted: Option<Reply<PeerInfo>>,
+    /// What is to be waited before it is looked for.
+    pause: Duration,
     /// A session has been asked for, and has neither failed nor ended.
     busy: bool,
     ends: Vec<EndReply>,
@@ -27,6 +30,7 @@ impl Desk {
         Desk {
             wake: Some(wake),
             wanted: None,
+            pause: Duration::ZERO,
             busy: false,
             ends: Vec::new(),
             last_end: None,
@@ -42,6 +46,7 @@ impl Desk {
     /// Asks for a session; gives the request back, with the reason, if there can be none.
     pub(super) fn want_session(
         &mut self,
+        pause: Duration,
         reply: Reply<PeerInfo>,
     ) -> Option<(Reply<PeerInfo>, Error)> {
         if self.wake.is_none() {
@@ -54,12 +59,18 @@ impl Desk {
         self.busy = true;
         self.last_end = None;
         self.wanted = Some(reply);
+        self.pause = pause;
         None
     }
 
     /// Whether a session is asked for and not yet answered.
     pub(super) fn is_session_wanted(&self) -> bool {
         self.wanted.is_some()
+    }
+
+    /// How long to wait before the session that is asked for is looked for.
+    pub(super) fn pause(&self) -> Duration {
+        self.pause
     }
 
     /// The request for a session, to be answered without the lock.
@@ -117,6 +128,7 @@ pub(super) struct Waiting {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::Desk;
     use crate::error::Error;
@@ -134,7 +146,10 @@ mod tests {
         };
         assert!(desk.end(&Arc::new(Error::Closed)).is_empty());
         let (wanted, ended, closed) = (count(), count(), count());
-        assert!(desk.want_session(Box::new(move |_| wanted())).is_none());
+        assert!(
+            desk.want_session(Duration::ZERO, Box::new(move |_| wanted()))
+                .is_none()
+        );
         assert!(desk.await_end(Box::new(move |_| ended())).is_none());
         assert!(desk.await_finish(Box::new(closed)).is_none());
         let waiting = desk.finish();
@@ -146,6 +161,9 @@ mod tests {
             reply();
         }
         assert_eq!(answers.load(Ordering::Relaxed), 3);
-        assert!(desk.want_session(Box::new(|_| {})).is_some());
+        assert!(
+            desk.want_session(Duration::ZERO, Box::new(|_| {}))
+                .is_some()
+        );
     }
 }

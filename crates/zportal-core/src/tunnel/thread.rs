@@ -1,35 +1,32 @@
 //! The body of a tunnel's thread, on a tokio-uring runtime of its own.
 
-use std::cell::Cell;
-use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::rand::GetRandomFlags;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::announce::{hello, random};
+use super::idle::{DISCARD_BYTES, watch};
+use super::reach::watch_network;
 use super::request::{Opened, Options, PeerInfo, Reply, Role};
 use super::shared::Shared;
 use crate::error::Error;
-use crate::link::{self, Listener, Stream, Transport};
+use crate::link::{self, Listener, NetworkWatch, Stream, Transport};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
 use crate::tun::Tun;
 use crate::wake::Wake;
 use crate::wire::features::Features;
-use crate::wire::header::MAX_PAYLOAD_BYTES;
-use crate::wire::hello::{Hello, VERSION, digest};
+use crate::wire::hello::Hello;
 
 /// Submission entries of the runtime's own ring, which serves the dial only.
 const RUNTIME_ENTRIES: u32 = 16;
 /// Keeps no more on the way than the path needs (draft-ietf-ccwg-bbr).
 const DEFAULT_CONGESTION: &str = "bbr";
-/// Room for the beginning of a packet that is thrown away.
-const DISCARD_BYTES: usize = 2048;
 
 /// Runs the tunnel until it is closed or cannot go on, and answers everybody who still waits.
 pub(super) fn main(shared: &Shared, wake: Arc<Wake>, options: &Options, opened: Reply<Opened>) {
@@ -102,14 +99,17 @@ fn is_final(end: &Error) -> bool {
     )
 }
 
-struct TunnelThread<'a> {
-    shared: &'a Shared,
-    wake: &'a Wake,
-    options: &'a Options,
+/// What the thread owns, and lends to a session for as long as that lasts.
+pub(super) struct TunnelThread<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) wake: &'a Wake,
+    pub(super) options: &'a Options,
     ring: Ring,
-    listener: Option<Listener>,
-    tun: Tun,
-    wake_events: AsyncFd<RawFd>,
+    pub(super) listener: Option<Listener>,
+    /// What tells a client that dialing again is worth it.
+    pub(super) network: Option<RefCell<NetworkWatch>>,
+    pub(super) tun: Tun,
+    pub(super) wake_events: AsyncFd<RawFd>,
     hello: Hello,
 }
 
@@ -138,6 +138,8 @@ impl<'a> TunnelThread<'a> {
             options,
             ring,
             listener,
+            // After the TUN, whose own coming is no news.
+            network: watch_network(&options.role),
             wake_events: watch(wake)?,
             hello: hello(options, &tun)?,
             tun,
@@ -151,6 +153,10 @@ impl<'a> TunnelThread<'a> {
             if let Err(end) = self.while_down(self.woken()).await {
                 return end;
             }
+        }
+        let pause = self.shared.desk().pause();
+        if let Err(end) = self.while_down(self.pause(pause)).await {
+            return end;
         }
         let wanted_at = Instant::now();
         loop {
@@ -170,21 +176,6 @@ impl<'a> TunnelThread<'a> {
         }
     }
 
-    async fn reach_peer(&self) -> Result<Stream, Error> {
-        match (&self.options.role, &self.listener) {
-            (Role::Serve { .. }, Some(listener)) => listener.accept().await,
-            (Role::Serve { .. }, None) => Err(Error::Internal("a server without listener".into())),
-            (
-                Role::Dial {
-                    target,
-                    proxies,
-                    timeout,
-                },
-                _,
-            ) => link::dial(target, proxies, *timeout).await,
-        }
-    }
-
     /// Blocks this thread, and with it the runtime, until the link ends: the session does all
     /// there is to do meanwhile.
     fn carry(&mut self, stream: Stream, wanted_at: Instant) -> Error {
@@ -200,7 +191,11 @@ impl<'a> TunnelThread<'a> {
             Err(gone) => return gone,
         }
         self.choose_congestion_control(&stream);
+        let dials = self.listener.is_none();
         let on_proven = Box::new(move |speech: &Speech| {
+            if dials && shared.stats.peers_accepted.total() > 0 {
+                shared.stats.reconnects.add(1);
+            }
             shared.stats.peers_accepted.add(1);
             let wanted = shared.desk().take_wanted();
             if let Some(reply) = wanted {
@@ -241,111 +236,4 @@ impl<'a> TunnelThread<'a> {
             }
         }
     }
-
-    /// Does `work` while no peer is connected; the TUN is emptied meanwhile, and a close is heard.
-    async fn while_down<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
-        tokio::select! {
-            biased;
-            end = self.close_requested() => Err(end),
-            result = work => Ok(result),
-            end = self.discard_packets() => Err(end),
-        }
-    }
-
-    async fn close_requested(&self) -> Error {
-        while !self.wake.close_requested() {
-            self.woken().await;
-        }
-        Error::Closed
-    }
-
-    /// Returns after some other thread has called.
-    async fn woken(&self) {
-        if let Ok(mut event) = self.wake_events.readable().await {
-            event.clear_ready();
-            self.wake.clear();
-        }
-    }
-
-    async fn discard_packets(&self) -> Error {
-        let mut scratch = [0; DISCARD_BYTES];
-        let packets = match watch(&self.tun) {
-            Ok(packets) => packets,
-            Err(error) => return error,
-        };
-        loop {
-            match packets.ready(Interest::READABLE | Interest::ERROR).await {
-                Ok(mut event) => {
-                    if event.ready().is_error() {
-                        // A TUN reports an error, and nothing else, once it is deleted.
-                        return self.tun.gone();
-                    }
-                    event.clear_ready();
-                }
-                Err(cause) => return not_watched(&cause),
-            }
-            loop {
-                match self.tun.discard_queued(&mut scratch) {
-                    Ok(0) => break,
-                    Ok(discarded) => self.shared.stats.drops_down.add(discarded),
-                    Err(gone) => return gone,
-                }
-                // Whoever floods the device must not keep a peer from being found.
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-}
-
-/// Bytes that nobody guesses.
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], Error> {
-    let mut bytes = [0; BYTES];
-    rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty())
-        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
-    Ok(bytes)
-}
-
-/// What this end says of itself, for the life of the tunnel.
-fn hello(options: &Options, tun: &Tun) -> Result<Hello, Error> {
-    let session_id = random()?;
-    let offloads = if options.offload {
-        tun.offloads()
-    } else {
-        Features::NONE
-    };
-    let addresses = options.tun.addresses.iter().map(|address| address.address);
-    let mut hello = Hello {
-        version: VERSION,
-        features: offloads | Features::PING,
-        max_payload_bytes: MAX_PAYLOAD_BYTES as u32,
-        mtu_bytes: tun.mtu_bytes(),
-        session_id,
-        inner_ipv4: None,
-        inner_ipv6_digest: None,
-    };
-    for address in addresses {
-        match address {
-            IpAddr::V4(address) => hello.inner_ipv4 = hello.inner_ipv4.or(Some(address)),
-            IpAddr::V6(address) => {
-                hello.inner_ipv6_digest = hello.inner_ipv6_digest.or_else(|| digest(address));
-            }
-        }
-    }
-    Ok(hello)
-}
-
-fn watch(descriptor: &impl AsFd) -> Result<AsyncFd<RawFd>, Error> {
-    // SAFETY: every descriptor watched here is borrowed from the tunnel's thread, which owns it
-    // for longer than it is watched.
-    let watched = unsafe {
-        AsyncFd::register_with_interest(
-            descriptor.as_fd().as_raw_fd(),
-            Interest::READABLE | Interest::ERROR,
-        )
-    };
-    watched.map_err(|error| not_watched(&error.into()))
-}
-
-fn not_watched(cause: &std::io::Error) -> Error {
-    Error::Internal(format!("epoll: {cause}"))
 }

@@ -1,0 +1,106 @@
+//! How a tunnel comes to a stream that may be its peer: a server accepts, a client dials, after a
+//! pause that ends early when the network comes back.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use super::idle::watch;
+use super::request::Role;
+use super::thread::TunnelThread;
+use crate::error::Error;
+use crate::link::{self, NetworkWatch, Stream};
+
+/// A dial that was under way for less than this when the network came back goes on: it may be the
+/// very one that has found it.
+const DIAL_YOUNG: Duration = Duration::from_secs(1);
+/// So often a dial begins anew because the network came back: where something is always coming
+/// and going, a long way through proxies must still get its time.
+const DIALS_MAX: usize = 4;
+
+impl TunnelThread<'_> {
+    /// Waits for a while, or until the network has come back since the last dial began.
+    pub(super) async fn pause(&self, pause: Duration) {
+        if !pause.is_zero() {
+            // Whichever comes first.
+            let _ = tokio::time::timeout(pause, self.network_came_back()).await;
+        }
+    }
+
+    /// A stream to whoever comes, or goes, first.
+    pub(super) async fn reach_peer(&self) -> Result<Stream, Error> {
+        match (&self.options.role, &self.listener) {
+            (Role::Serve { .. }, Some(listener)) => listener.accept().await,
+            (Role::Serve { .. }, None) => Err(Error::Internal("a server without listener".into())),
+            (Role::Dial { .. }, _) => self.dial().await,
+        }
+    }
+
+    /// Dials; anew when the network comes back meanwhile, because the kernel asks again only after
+    /// pauses that double.
+    async fn dial(&self) -> Result<Stream, Error> {
+        let Role::Dial {
+            target,
+            proxies,
+            timeout,
+        } = &self.options.role
+        else {
+            return Err(Error::Internal("a server that dials".into()));
+        };
+        for _ in 1..DIALS_MAX {
+            // What was announced until now, this dial will see by itself.
+            self.forget_announcements();
+            let begun_at = Instant::now();
+            tokio::select! {
+                biased;
+                outcome = link::dial(target, proxies, *timeout) => return outcome,
+                () = self.network_came_back_after(begun_at + DIAL_YOUNG) => {}
+            }
+        }
+        link::dial(target, proxies, *timeout).await
+    }
+
+    async fn network_came_back_after(&self, moment: Instant) {
+        loop {
+            self.network_came_back().await;
+            if Instant::now() >= moment {
+                return;
+            }
+        }
+    }
+
+    /// Returns once something was announced that may mean the network is back; never without a
+    /// watch, as with a Unix socket.
+    async fn network_came_back(&self) {
+        let Some(network) = &self.network else {
+            return std::future::pending().await;
+        };
+        let Ok(announcements) = watch(&*network.borrow()) else {
+            return std::future::pending().await;
+        };
+        loop {
+            match announcements.readable().await {
+                Ok(mut event) => {
+                    if network.borrow_mut().came_back() {
+                        return;
+                    }
+                    event.clear_ready();
+                }
+                Err(_) => return std::future::pending().await,
+            }
+        }
+    }
+
+    fn forget_announcements(&self) {
+        if let Some(network) = &self.network {
+            network.borrow_mut().came_back();
+        }
+    }
+}
+
+/// Watches the network for a client; without it, pauses are only waited out.
+pub(super) fn watch_network(role: &Role) -> Option<RefCell<NetworkWatch>> {
+    match role {
+        Role::Serve { .. } => None,
+        Role::Dial { .. } => NetworkWatch::open().ok().map(RefCell::new),
+    }
+}
