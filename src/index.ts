@@ -1,12 +1,16 @@
 /**
  * ZPortal carries IP packets over one byte stream: TCP, a Unix socket, or either through a chain of SOCKS5 proxies.
  *
- * {@link openTunnel} is the whole of it. Sizes are in bytes and times in milliseconds throughout. Whatever fails is a
+ * {@link openTunnel} is the whole of it; {@link diagnose} finds out beforehand whether it would work. Sizes are in bytes and times in milliseconds throughout. Whatever fails is a
  * {@link ZPortalError} with a stable code.
  *
  * @packageDocumentation
  */
 
+export { diagnose } from './doctor/diagnose.js'
+export type { Diagnosis } from './doctor/diagnose.js'
+export { FINDING_IDS } from './doctor/finding.js'
+export type { Finding, FindingId, FindingStatus } from './doctor/finding.js'
 export { ERROR_CODES, ZPortalError } from './errors.js'
 export type { ErrorCode, OptionProblem } from './errors.js'
 export type { ClientOptions, CommonOptions, ServerOptions, TunnelOptions } from './options.js'

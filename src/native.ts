@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { formatInnerAddress, formatStreamAddress } from './address.js'
 import type { ErrorCode } from './errors.js'
 import { ERROR_CODES, ZPortalError } from './errors.js'
+import type { NativeProbe } from './native-probe.js'
 import type { ParsedOptions } from './options.js'
 
 export interface NativeOptions {
@@ -114,6 +115,8 @@ export interface NativeAddon {
   NativeTunnel: {
     open(options: NativeOptions, onNotice: (notice: NativeNotice) => void): Promise<Outcome<NativeTunnel>>
   }
+  /** What can be found out before there is a tunnel. */
+  NativeProbe: NativeProbe
   /** Every error code that the core knows. */
   codes(): string[]
 }

@@ -10,6 +10,7 @@ import type {
   NativeTunnel,
   Outcome,
 } from '../../src/native.js'
+import type { NativeProbe } from '../../src/native-probe.js'
 
 export const PEER: NativePeer = { address: '192.0.2.9:4711', dialMs: 3, speech: 'original' }
 
@@ -124,6 +125,21 @@ export class FakeAddon implements NativeAddon {
       this.notify = onNotice
       return this.onOpen?.() ?? Promise.resolve({ value: this.tunnel })
     },
+  }
+
+  /** A machine that lets everything be done, and a way to a peer that says nothing. */
+  readonly NativeProbe: NativeProbe = {
+    device: () => Promise.resolve({ offloads: ['TSO4', 'TSO6', 'USO4', 'USO6'] }),
+    ring: () => Promise.resolve({}),
+    congestion: () => Promise.resolve({}),
+    listen: () => Promise.resolve({}),
+    way: ({ connect, proxies }) =>
+      Promise.resolve({
+        hops: [
+          ...proxies.map((address) => ({ address, ms: 1, answer: 'reached' as const })),
+          { address: connect, ms: 2, answer: 'silent' as const },
+        ],
+      }),
   }
 
   codes(): string[] {

@@ -3,6 +3,7 @@
 import { describe, expectTypeOf, test } from 'vitest'
 import type * as generated from '../../crates/zportal-node/index.js'
 import type * as ours from '../../src/native.js'
+import type * as probe from '../../src/native-probe.js'
 import type { ErrorCode, openTunnel, Peer, Tunnel, TunnelEnd, TunnelOptions, ZPortalError } from '../../src/index.js'
 
 describe('options', () => {
@@ -70,4 +71,11 @@ test('what src/native.ts says of the addon is what the binding generates', () =>
   expectTypeOf<ours.NativeStats>().toEqualTypeOf<generated.NativeStats>()
   expectTypeOf<keyof ours.NativeTunnel>().toEqualTypeOf<keyof generated.NativeTunnel>()
   expectTypeOf<keyof ours.NativeAddon>().toEqualTypeOf<keyof typeof generated>()
+  expectTypeOf<keyof probe.NativeProbe>().toEqualTypeOf<Exclude<keyof typeof generated.NativeProbe, 'prototype'>>()
+  expectTypeOf<probe.DeviceProbe>().toEqualTypeOf<generated.DeviceProbe>()
+  expectTypeOf<probe.PlainProbe>().toEqualTypeOf<generated.PlainProbe>()
+  expectTypeOf<probe.CongestionProbe>().toEqualTypeOf<generated.CongestionProbe>()
+  expectTypeOf<probe.WayQuestions>().toEqualTypeOf<generated.WayQuestions>()
+  expectTypeOf<probe.WayProbe>().toEqualTypeOf<generated.WayProbe>()
+  expectTypeOf<probe.HopProbe>().toEqualTypeOf<generated.HopProbe>()
 })

@@ -14,6 +14,7 @@ pub mod ip;
 pub mod link;
 pub mod merge;
 pub mod notices;
+pub mod probe;
 pub mod proxy;
 pub mod queue;
 pub mod session;

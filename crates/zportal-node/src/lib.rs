@@ -6,6 +6,7 @@
 
 mod options;
 mod outcome;
+mod probe;
 mod stats;
 mod tunnel;
 

@@ -219,7 +219,7 @@ impl Ring {
 }
 
 /// Names what keeps io_uring from working here.
-fn forbidden(cause: io::Error) -> Error {
+pub(crate) fn forbidden(cause: io::Error) -> Error {
     let sysctl = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     let cure = match (cause.raw_os_error(), sysctl.trim()) {
         (Some(libc::EPERM), "1" | "2") => {

@@ -10,6 +10,9 @@ use super::options::TunOptions;
 use crate::error::Error;
 use crate::wire::features::Features;
 
+/// The MTU that the kernel gives a new device (`ETH_DATA_LEN`).
+const KERNEL_MTU_BYTES: u16 = 1500;
+
 /// An open TUN device. Dropping it removes the device.
 pub struct Tun {
     descriptor: OwnedFd,
@@ -32,19 +35,26 @@ impl Tun {
     ///
     /// Must be called on a tokio runtime (netlink is asynchronous). On failure nothing is left.
     pub async fn open(options: &TunOptions) -> Result<Tun, Error> {
-        let device = create(&options.name)?;
+        let mut tun = Tun::create(&options.name)?;
+        tun.mtu_bytes = options.mtu_bytes;
+        configure::configure(&tun.name, options.mtu_bytes, &options.addresses).await?;
+        Ok(tun)
+    }
+
+    /// Creates the device and nothing more: it has the kernel's MTU, no address, and is not up.
+    pub fn create(name: &str) -> Result<Tun, Error> {
+        let device = create(name)?;
         let name = tun::AbstractDevice::tun_name(&device).map_err(|error| Error::TunIo {
-            name: options.name.clone(),
+            name: name.to_owned(),
             what: "read its name",
             cause: io::Error::other(error),
         })?;
         // SAFETY: the device gives its descriptor away and is gone.
         let descriptor = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
-        let mut tun = Tun::from_descriptor(descriptor, name, options.mtu_bytes)?;
+        let mut tun = Tun::from_descriptor(descriptor, name, KERNEL_MTU_BYTES)?;
         if let Err(cause) = tun.prepare() {
             return Err(tun.failed("prepare it", cause));
         }
-        configure::configure(&tun.name, options.mtu_bytes, &options.addresses).await?;
         Ok(tun)
     }
 
