@@ -1,0 +1,75 @@
+//! What the peer says to this end rather than to its network, and what this end makes of it.
+
+use super::inbound::Hear;
+use super::outbound::Outbound;
+use super::peer::{Peer, Speech};
+use super::surroundings::Surroundings;
+use crate::error::Error;
+use crate::window::probe::Probe;
+use crate::wire::control::{Control, Delivered, Pong};
+
+/// Hears what the peer says to this end rather than to its network.
+pub(super) struct Ear<'s, 'a> {
+    pub(super) now_ns: u64,
+    pub(super) outbound: &'s mut Outbound,
+    pub(super) probe: &'s mut Probe,
+    /// Behind CLOSE nothing follows.
+    pub(super) is_closing: bool,
+    pub(super) around: &'s Surroundings<'a>,
+}
+
+impl Hear for Ear<'_, '_> {
+    fn learnt(&mut self, peer: &Peer) {
+        let around = self.around;
+        self.probe.learnt(peer.agreed());
+        if let Err(cause) = around.tun.set_offloads(peer.agreed()) {
+            // The kernel took them when the TUN was opened; without them packets are only smaller.
+            let message = format!("the kernel refused the offloads {}: {cause}", peer.agreed());
+            around.notices.warn("offloads-refused", message);
+        }
+        let Speech::Extended { hello: theirs, .. } = peer.speech() else {
+            return;
+        };
+        let ours = peer.ours();
+        if theirs.mtu_bytes != ours.mtu_bytes {
+            let message = format!(
+                "the MTUs differ: {} bytes here, {} at the peer; give both ends the same (-m)",
+                ours.mtu_bytes, theirs.mtu_bytes
+            );
+            around.notices.warn("mtu-differs", message);
+        }
+        if theirs.shares_address_with(ours) {
+            let message = "both ends have the same inner address: give each its own (-a)";
+            around.notices.warn("same-address", message.into());
+        }
+    }
+
+    fn control(&mut self, message: Control<'_>, taken: Delivered) -> Result<(), Error> {
+        match message {
+            Control::Ping(_) if self.is_closing => Ok(()),
+            Control::Ping(ping) => {
+                self.outbound.push_pong(Pong {
+                    sequence: ping.sequence,
+                    ping_sent_ns: ping.sent_ns,
+                    delivered: taken,
+                    sent_ns: self.now_ns,
+                });
+                Ok(())
+            }
+            Control::Pong(pong) => {
+                self.probe.on_pong(self.now_ns, &pong);
+                let stats = self.around.stats;
+                stats.rtt_us.set(self.probe.rtt_ns() / 1000);
+                stats.min_rtt_us.set(self.probe.min_rtt_ns() / 1000);
+                Ok(())
+            }
+            Control::Close { text, .. } => Err(Error::PeerClosed {
+                said: Some(text.to_owned()),
+            }),
+            Control::Unknown { .. } => {
+                self.around.stats.unknown_controls.add(1);
+                Ok(())
+            }
+        }
+    }
+}

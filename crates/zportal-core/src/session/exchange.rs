@@ -1,0 +1,166 @@
+//! A session's dealings with the kernel: what is handed to it, how long it may sleep, and what its
+//! completions mean.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use super::ring::{Operation, Wait};
+use super::turn::Session;
+use crate::error::Error;
+
+impl Session<'_> {
+    /// Gives the kernel whatever can be under way.
+    pub(super) fn submit(&mut self, now_ns: u64) {
+        if !self.ring.in_flight(Operation::Receive) {
+            let space = self.inbound.space();
+            let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
+            // SAFETY: the space belongs to the inbound, which lets it be until `received`, and
+            // our Drop quiesces the ring before the inbound goes.
+            unsafe {
+                self.ring
+                    .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
+            }
+        }
+        self.send(now_ns);
+        if !self.tun_ready
+            && self.tun_paused_until.is_none()
+            && !self.ring.in_flight(Operation::TunReady)
+        {
+            self.ring
+                .poll_readable(Operation::TunReady, self.around.tun.as_fd());
+        }
+        if let Some(listener) = self.around.listener
+            && self.door_paused_until.is_none()
+            && !self.ring.in_flight(Operation::DoorReady)
+        {
+            self.ring
+                .poll_readable(Operation::DoorReady, listener.as_fd());
+        }
+        if !self.ring.in_flight(Operation::Woken) {
+            self.ring
+                .poll_readable(Operation::Woken, self.around.wake.as_fd());
+        }
+    }
+
+    /// Sends batches until nothing waits or the socket is full; then the ring sends on when it can.
+    ///
+    /// A send that does not block is a plain system call: through the ring it would cost a
+    /// completion, and often a second entry to fetch it.
+    pub(super) fn send(&mut self, now_ns: u64) {
+        if self.send_paused_until.is_some_and(|until| now_ns < until) {
+            return;
+        }
+        self.send_paused_until = None;
+        while !self.ring.in_flight(Operation::Send) && self.has_to_send(now_ns) {
+            if let Some(pause_ns) = self.pace.pause_ns(self.stream.socket.as_fd()) {
+                self.send_paused_until = Some(now_ns + pause_ns);
+                return;
+            }
+            let taken = self.inbound.taken();
+            let stats = self.around.stats;
+            let batch = (self.outbound).next_batch(now_ns, &mut self.probe, taken, stats);
+            let Some(message) = batch else {
+                return;
+            };
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            // SAFETY: the message and all it points to are valid until `sent`.
+            let sent = unsafe { libc::sendmsg(self.stream.socket.as_raw_fd(), message, flags) };
+            match usize::try_from(sent) {
+                Ok(bytes) => self.outbound.sent(bytes, self.around.stats),
+                Err(_) => {
+                    // Full, or broken, which the ring reports. SAFETY: the batch stays as it is
+                    // until `sent`, and our Drop quiesces the ring before the outbound goes.
+                    unsafe { self.ring.send(self.stream.socket.as_fd(), message) };
+                }
+            }
+        }
+    }
+
+    pub(super) fn has_to_send(&self, now_ns: u64) -> bool {
+        !self.outbound.is_idle() || self.ping_at().is_some_and(|at_ns| now_ns >= at_ns)
+    }
+
+    /// When a PING is due; none is while the link closes.
+    pub(super) fn ping_at(&self) -> Option<u64> {
+        self.probe.ping_at().filter(|_| self.closing_at.is_none())
+    }
+
+    pub(super) fn wait(&self) -> Wait {
+        if self.reads_tun() {
+            return Wait::Not;
+        }
+        let proof = self.on_proven.is_some().then_some(self.proven_at);
+        // While a send is under way or paused, a PING goes behind it.
+        let send = match self.send_paused_until {
+            None if self.ring.in_flight(Operation::Send) => None,
+            None => self.ping_at(),
+            paused => paused,
+        };
+        let send = send.map(|at_ns| self.clock + Duration::from_nanos(at_ns));
+        let times = [
+            proof,
+            self.closing_at,
+            self.tun_paused_until,
+            self.door_paused_until,
+            send,
+        ];
+        let next = times.into_iter().flatten().min();
+        next.map_or(Wait::Completion, |at| {
+            Wait::AtMost(at.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        operation: Operation,
+        result: io::Result<u32>,
+    ) -> Result<(), Error> {
+        match operation {
+            Operation::Receive => match result {
+                Ok(0) => Err(self.inbound.end_of_stream()),
+                Ok(bytes) => {
+                    self.probe.heard(self.now_ns());
+                    self.inbound.received(bytes as usize, self.around.stats);
+                    // The kernel answers many a packet while it takes it: the answer is there.
+                    self.tun_ready = true;
+                    self.deliver()
+                }
+                Err(cause) if is_passing(&cause) => Ok(()),
+                Err(cause) => Err(Error::LinkLost { cause }),
+            },
+            Operation::Send => match result {
+                Ok(bytes) => {
+                    self.outbound.sent(bytes as usize, self.around.stats);
+                    Ok(())
+                }
+                Err(cause) if is_passing(&cause) => Ok(()),
+                Err(cause) => Err(Error::LinkLost { cause }),
+            },
+            Operation::TunReady => {
+                self.tun_ready = true;
+                Ok(())
+            }
+            Operation::DoorReady => {
+                self.refuse_newcomers();
+                Ok(())
+            }
+            Operation::Woken => {
+                // Cleared before it is read, so that no request falls between the two.
+                self.around.wake.clear();
+                if self.around.wake.close_requested() {
+                    self.begin_closing();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Interrupted or cancelled by nobody's wish: the operation is simply begun again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINTR | libc::EAGAIN | libc::ENOBUFS)
+    )
+}

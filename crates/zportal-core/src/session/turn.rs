@@ -1,0 +1,256 @@
+//! The turn of a session: what can be submitted, one wait, what was completed.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::ear::Ear;
+use super::inbound::Inbound;
+use super::outbound::{Drained, Outbound};
+use super::pace::Pace;
+use super::peer::{Peer, Speech};
+use super::ring::{Operation, Ring};
+use super::surroundings::Surroundings;
+use crate::error::Error;
+use crate::link::Stream;
+use crate::window::batch::Sizes;
+use crate::window::probe::Probe;
+use crate::wire::hello::Hello;
+
+/// A peer that says nothing is believed after this time: an original may have nothing to send.
+const SILENT_PROOF: Duration = Duration::from_secs(1);
+
+/// A TUN that gave so many packets at one waking gives them faster than a waking is worth...
+const BURST_PACKETS: usize = 4;
+/// ...so it is left alone for this long, and the next batch is a larger one: what network cards
+/// call interrupt moderation. A lone ping never waits.
+const BURST_PAUSE: Duration = Duration::from_micros(60);
+
+/// How long newcomers are left waiting after one could not be accepted.
+const DOOR_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many newcomers are turned away in one turn while a peer is seated.
+const REFUSALS_PER_TURN: usize = 16;
+
+/// Both directions of one link.
+pub struct Session<'a> {
+    pub(super) ring: &'a mut Ring,
+    pub(super) around: Surroundings<'a>,
+    pub(super) stream: Stream,
+    pub(super) peer: Peer,
+    pub(super) inbound: Inbound,
+    pub(super) outbound: Outbound,
+    pub(super) tun_ready: bool,
+    /// While packets come in bursts: when to look for the next.
+    pub(super) tun_paused_until: Option<Instant>,
+    /// Called once, with the first valid frame or after [`SILENT_PROOF`].
+    pub(super) on_proven: Option<OnProven<'a>>,
+    pub(super) proven_at: Instant,
+    /// After a failure to accept: when to look for newcomers again.
+    pub(super) door_paused_until: Option<Instant>,
+    /// Set once this end was asked to close: when it closes, finished or not.
+    pub(super) closing_at: Option<Instant>,
+    /// Goodbye is said, and nothing more is sent.
+    pub(super) is_half_closed: bool,
+    pub(super) pace: Pace,
+    pub(super) probe: Probe,
+    /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
+    pub(super) send_paused_until: Option<u64>,
+    pub(super) clock: Instant,
+}
+
+/// Told once that the other end has shown itself a peer, and how it speaks.
+pub type OnProven<'a> = Box<dyn FnOnce(&Speech) + 'a>;
+
+impl<'a> Session<'a> {
+    /// Takes the link over. `on_proven` is called once the other end has shown itself a peer.
+    pub fn new(
+        ring: &'a mut Ring,
+        around: Surroundings<'a>,
+        mut stream: Stream,
+        ours: Hello,
+        seed: [u64; 2],
+        on_proven: OnProven<'a>,
+    ) -> Session<'a> {
+        let peer = Peer::new(ours);
+        let early = std::mem::take(&mut stream.early);
+        let transport = stream.transport;
+        let clock = Instant::now();
+        let packet_bytes = 3 * u64::from(ours.mtu_bytes);
+        let sizes = Sizes::at(0, packet_bytes);
+        let mut outbound = Outbound::new(seed, sizes);
+        // A packet like any other to an original, whose kernel drops it.
+        outbound.push_message(0, &ours.encode());
+        Session {
+            inbound: Inbound::new(&early, &peer),
+            outbound,
+            ring,
+            around,
+            stream,
+            peer,
+            tun_ready: true,
+            tun_paused_until: None,
+            on_proven: Some(on_proven),
+            proven_at: Instant::now() + SILENT_PROOF,
+            door_paused_until: None,
+            closing_at: None,
+            is_half_closed: false,
+            pace: Pace::new(transport, packet_bytes),
+            probe: Probe::new(0, packet_bytes),
+            send_paused_until: None,
+            clock,
+        }
+    }
+
+    /// Nanoseconds since the session began.
+    pub(super) fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Carries packets until the link ends, and says why it did.
+    pub fn run(mut self) -> Error {
+        if let Err(end) = self.deliver() {
+            return end;
+        }
+        loop {
+            if let Err(end) = self.turn() {
+                return end;
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), Error> {
+        let now_ns = self.now_ns();
+        self.keep_pace(now_ns);
+        self.submit(now_ns);
+        let wait = self.wait();
+        self.ring.enter(wait).map_err(ring_failed)?;
+        while let Some((operation, result)) = self.ring.completed() {
+            let completed = self.complete(operation, result);
+            if self.closing_at.is_some() && completed.is_err() {
+                // However the link ends now, it is what this end was asked for.
+                return Err(Error::Closed);
+            }
+            completed?;
+        }
+        if self
+            .door_paused_until
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            self.door_paused_until = None;
+        }
+        if self
+            .tun_paused_until
+            .is_some_and(|until| Instant::now() >= until)
+        {
+            self.tun_ready = true;
+        }
+        if self.reads_tun() {
+            let now_ns = self.now_ns();
+            let around = &self.around;
+            self.tun_paused_until = None;
+            match self
+                .outbound
+                .fill(now_ns, around.tun, &self.peer, around.stats)?
+            {
+                Drained::Perhaps => {}
+                Drained::Empty { packets } => {
+                    self.tun_ready = false;
+                    if packets >= BURST_PACKETS {
+                        self.tun_paused_until = Some(Instant::now() + BURST_PAUSE);
+                    }
+                }
+            }
+        }
+        if self.on_proven.is_some() && Instant::now() >= self.proven_at {
+            self.prove();
+        }
+        self.finish_closing()
+    }
+
+    /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.
+    pub(super) fn reads_tun(&self) -> bool {
+        self.tun_ready && self.closing_at.is_none()
+    }
+
+    /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
+    /// unsent in the socket as small as that rate allows.
+    fn keep_pace(&mut self, now_ns: u64) {
+        let blocked = self.ring.in_flight(Operation::Send) || self.send_paused_until.is_some();
+        let socket = self.stream.socket.as_fd();
+        let handed_bytes = self.outbound.sent_bytes();
+        if self.pace.look(now_ns, socket, handed_bytes, blocked) {
+            self.outbound
+                .resize(self.pace.sizes(), self.pace.target_ns());
+        }
+        let (packets, bytes) = self.outbound.waiting();
+        let stats = self.around.stats;
+        stats.queue_packets.set(packets);
+        stats.queue_bytes.set(bytes);
+        stats
+            .rate_bytes_per_second
+            .set(self.pace.bytes_per_second());
+    }
+
+    pub(super) fn deliver(&mut self) -> Result<(), Error> {
+        let mut ear = Ear {
+            now_ns: self.now_ns(),
+            outbound: &mut self.outbound,
+            probe: &mut self.probe,
+            is_closing: self.closing_at.is_some(),
+            around: &self.around,
+        };
+        let around = &self.around;
+        let delivered = self
+            .inbound
+            .deliver(around.tun, &mut self.peer, around.stats, &mut ear);
+        if *self.peer.speech() != Speech::Unknown {
+            self.prove();
+        }
+        delivered
+    }
+
+    fn prove(&mut self) {
+        if let Some(on_proven) = self.on_proven.take() {
+            on_proven(self.peer.speech());
+        }
+    }
+
+    /// The seat is taken: whoever knocks hears it by the close of the connection.
+    pub(super) fn refuse_newcomers(&mut self) {
+        let Some(listener) = self.around.listener else {
+            return;
+        };
+        for _ in 0..REFUSALS_PER_TURN {
+            match listener.try_accept() {
+                Ok(Some(newcomer)) => {
+                    self.around.stats.peers_refused.add(1);
+                    self.around.notices.warn(
+                        "seat-taken",
+                        format!("refused {}: a peer is connected", newcomer.peer),
+                    );
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.around.notices.warn(error.code(), error.to_string());
+                    // Out of descriptors: whoever knocks stays at the door, and would wake us
+                    // without end.
+                    self.door_paused_until = Some(Instant::now() + DOOR_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.around.stats.forget_link();
+        // Ends what is pending on the socket at once; a failure means it has ended already.
+        let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);
+        self.ring.quiesce();
+    }
+}
+
+fn ring_failed(cause: std::io::Error) -> Error {
+    Error::Internal(format!("io_uring_enter failed: {cause}"))
+}
