@@ -5,7 +5,7 @@
 // It also leaves the installed package without dependencies.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Plugin } from '@oclif/core'
@@ -21,8 +21,15 @@ const entries = ['index.ts', 'run.ts', 'zportald.ts', ...folder('commands'), ...
 if (isFresh()) process.exit()
 const startedAt = new Date()
 const tsc = fileURLToPath(import.meta.resolve('typescript/lib/tsc.js'))
-const types = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+const types = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--listEmittedFiles'], {
+  cwd: root,
+  encoding: 'utf8',
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+const EMITTED = /^TSFILE: (.*)\n/gm
+process.stdout.write(types.stdout.replaceAll(EMITTED, ''))
 if (types.status !== 0) process.exit(1)
+const declarations = [...types.stdout.matchAll(EMITTED)].map(([, file]) => relative(dist, file))
 
 const { output } = await build({
   cwd: root,
@@ -39,11 +46,8 @@ const { output } = await build({
     comments: { legal: true },
   },
 })
-// Only now, and only these: a tunnel that starts meanwhile finds the old chunks or the new ones.
-const written = new Set(output.map(({ fileName }) => fileName))
-for (const file of readdirSync(join(dist, 'chunks'))) {
-  if (!written.has(`chunks/${file}`)) rmSync(join(dist, 'chunks', file))
-}
+// Only now, and only what is left of older builds: a tunnel that starts meanwhile finds the old chunks or the new ones.
+clear(new Set([...output.map(({ fileName }) => fileName), ...declarations, MARK]))
 await writeManifest()
 // Written last, and so the mark of a dist/ that is complete; as old as the start, so that an edit meanwhile counts.
 writeFileSync(join(dist, MARK), notices(output))
@@ -64,6 +68,19 @@ function isFresh() {
     ...sources,
   ]
   return inputs.every((input) => statSync(join(root, input)).mtimeMs < made.mtimeMs)
+}
+
+/** Removes what is in dist/ and not of this build, and the folders that this leaves empty. */
+function clear(kept) {
+  // What a folder holds comes before the folder itself.
+  for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }).toReversed()) {
+    const path = join(entry.parentPath, entry.name)
+    if (!entry.isDirectory()) {
+      if (!kept.has(relative(dist, path))) rmSync(path)
+    } else if (readdirSync(path).length === 0) {
+      rmdirSync(path)
+    }
+  }
 }
 
 /** With it `zportal` loads only the command that runs. This is what `oclif manifest` does, without its two hundred packages. */

@@ -5,14 +5,13 @@ import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PLATFORMS, thisPlatform } from './platforms.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = dirname(here)
 
-process.report.excludeNetwork = true
-const libc = process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'
-const platform = `${process.platform}-${process.arch}-${libc}`
-if (!['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl'].includes(platform)) {
+const platform = thisPlatform()
+if (!Object.hasOwn(PLATFORMS, platform)) {
   console.error(`ZPortal is built for Linux on x64 and arm64; this is ${platform}.`)
   process.exit(1)
 }

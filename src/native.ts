@@ -121,7 +121,8 @@ export interface NativeAddon {
   codes(): string[]
 }
 
-const PLATFORMS = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl']
+/** @internal The platforms that have a package. */
+export const PLATFORMS = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl']
 
 let loaded: NativeAddon | undefined
 
@@ -145,11 +146,20 @@ export function load(platform: string, require: NodeJS.Require): NativeAddon {
     const built = join(dirname(require.resolve('zportal/package.json')), 'npm', platform, `zportal.${platform}.node`)
     return require(existsSync(built) ? built : `zportal-${platform}`) as NativeAddon
   } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'MODULE_NOT_FOUND'
-    const why = isMissing ? `the package zportal-${platform} is not installed` : String(cause)
-    const cure = 'install zportal again without --omit=optional, or run npm run build in a clone'
+    const [why, cure] = explain(platform, cause)
     throw new ZPortalError('ZP_NATIVE', `cannot load the native part for ${platform}: ${why}; ${cure}`, { cause })
   }
+}
+
+function explain(platform: string, cause: unknown): [why: string, cure: string] {
+  const again = 'install zportal again without --omit=optional, or run npm run build in a clone'
+  if (cause instanceof Error && 'code' in cause && cause.code === 'MODULE_NOT_FOUND') {
+    return [`the package zportal-${platform} is not installed`, again]
+  }
+  // The loader's own words for a C library that is older than the one that the package was linked against.
+  const glibc = /version `GLIBC_([\d.]+)' not found/.exec(String(cause))?.[1]
+  if (glibc === undefined) return [String(cause), again]
+  return [`it needs glibc ${glibc} or newer`, 'use a newer system, or run npm run build in a clone on this one']
 }
 
 function platform(): string {

@@ -58,3 +58,11 @@ test('a file that the loader refuses: its words are passed on', () => {
   )
   expect(() => load('linux-x64-gnu', require)).toThrow(CURE)
 })
+
+test('a C library that is too old: which one it must be', () => {
+  const throwing = 'throw new Error("/lib/libc.so.6: version `GLIBC_2.34\' not found (required by /x.node)")'
+  const require = installed({ 'zportal-linux-x64-gnu/index.js': throwing })
+  expect(() => load('linux-x64-gnu', require)).toThrow(
+    'cannot load the native part for linux-x64-gnu: it needs glibc 2.34 or newer; use a newer system, or run npm run build',
+  )
+})
