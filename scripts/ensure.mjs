@@ -26,6 +26,8 @@ const NETWORK_TOOLS = {
   nft: ['nftables'],
   curl: ['curl'],
 }
+/** Only the checks want these: shells to complete in, and a reader of man pages. */
+const TEST_TOOLS = { zsh: ['zsh'], fish: ['fish'], mandoc: ['mandoc'] }
 const BENCH_TOOLS = { openvpn: ['openvpn'], socat: ['socat'] }
 
 /** Does everything, in order; `say` is told each step that takes time. */
@@ -33,7 +35,8 @@ export async function ensure({ lint = false, bench = false, say = console.log } 
   // Programs for administrators are not on every user's path, nor is rustup's directory.
   env.PATH = [env.PATH, '/usr/sbin', '/sbin', join(homedir(), '.cargo', 'bin')].join(delimiter)
   checkNode()
-  await debianPackages({ ...BUILD_TOOLS, ...NETWORK_TOOLS, ...(bench ? BENCH_TOOLS : {}) }, say)
+  const more = { ...(lint ? TEST_TOOLS : {}), ...(bench ? BENCH_TOOLS : {}) }
+  await debianPackages({ ...BUILD_TOOLS, ...NETWORK_TOOLS, ...more }, say)
   await checkRust(lint)
   await npmPackages(say)
   say('building')
