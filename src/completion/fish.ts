@@ -28,7 +28,7 @@ function __zportal_at
     test $exactly = no; or test (count $words) -eq (count $argv)
 end
 function __zportal_names
-    string replace -r '.*/(.*)\\.'$argv[2]'\$' '\$1' -- $argv[1]/*.$argv[2]
+    string replace -r '.*/(.*)\\.'$argv[2]'$' '$1' -- $argv[1]/*.$argv[2]
 end
 function __zportal_config
     set -q ZPORTAL_CONFIG_DIR; and __zportal_names $ZPORTAL_CONFIG_DIR toml; or __zportal_names /etc/zportal toml
