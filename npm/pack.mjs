@@ -8,9 +8,9 @@
 // has an install script. --all refuses to go on without every platform; a release does that.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, parse, resolve } from 'node:path'
 import { argv } from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -75,12 +75,21 @@ function stageShell(stage) {
   const folder = join(stage, 'zportal')
   mkdirSync(folder)
   const manifest = shellManifest()
-  for (const entry of manifest.files) {
+  for (const entry of manifest.files.flatMap(spelledOut)) {
     if (!existsSync(join(root, entry))) throw new Error(`${entry} is not there; npm run build makes what is missing`)
     cpSync(join(root, entry), join(folder, entry), { recursive: true })
   }
   writeManifest(folder, manifest)
   return folder
+}
+
+/** The files that an entry such as `docs/*.md` stands for. */
+function spelledOut(entry) {
+  const { dir, base } = parse(entry)
+  if (!base.startsWith('*')) return [entry]
+  return readdirSync(join(root, dir))
+    .filter((name) => name.endsWith(base.slice(1)))
+    .map((name) => join(dir, name))
 }
 
 function stagePlatform(platform, stage) {

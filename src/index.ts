@@ -12,7 +12,7 @@ export type { Diagnosis } from './doctor/diagnose.js'
 export { FINDING_IDS } from './doctor/finding.js'
 export type { Finding, FindingId, FindingStatus } from './doctor/finding.js'
 export { ERROR_CODES, ZPortalError } from './errors.js'
-export type { ErrorCode, OptionProblem } from './errors.js'
+export type { ErrorCode, ErrorDetails, OptionProblem } from './errors.js'
 export type { ClientOptions, CommonOptions, ServerOptions, TunnelOptions } from './options.js'
 export { openTunnel } from './tunnel.js'
 export type {

@@ -49,9 +49,10 @@ function entries(name: string): string[] {
 }
 
 test('every file of the shell is there for a reason', () => {
+  const references = readdirSync(join(ROOT, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []))
   const named = [
     ...['package.json', 'README.md', 'LICENSE', 'oclif.manifest.json', 'bin/run.js', 'bin/zportald.js'],
-    ...['docs/ERRORS.md'],
+    ...['man/zportal.1', 'man/zportald.1', ...references],
     ...['THIRD-PARTY.txt', 'index.js', 'run.js', 'zportald.js', ...entries('commands'), ...entries('hooks')].map(
       inDist,
     ),
