@@ -70,7 +70,7 @@ export function parseStreamAddress(text: string, lowestPort: 0 | 1): Parsed<Stre
 
 /** Why this address means something on this machine only, so that no proxy could reach it; undefined when one could. */
 export function localOnly(address: StreamAddress): string | undefined {
-  if (address.kind === 'unix' || address.kind === 'unixa') return 'SOCKS5 cannot name a Unix socket'
+  if (address.kind === 'unix' || address.kind === 'unixa') return 'none can name a Unix socket'
   return address.host.includes('%') ? 'the zone names an interface of this machine' : undefined
 }
 

@@ -1,6 +1,6 @@
 /** The shape of what the addon finds out before there is a tunnel; see the core's `probe`. */
 
-import type { NativeFailure } from './native.js'
+import type { NativeFailure, NativeProxy } from './native.js'
 
 /** Questions to the machine and the network. Each leaves nothing behind. */
 export interface NativeProbe {
@@ -32,9 +32,10 @@ export interface CongestionProbe {
 
 export interface WayQuestions {
   connect: string
-  proxies: string[]
+  proxies: NativeProxy[]
   /** For the dial to each hop. */
   timeoutMs: number
+  soMark?: number
   mtuBytes: number
   addresses: string[]
 }

@@ -12,6 +12,7 @@ import type { ErrorCode } from './errors.js'
 import { ERROR_CODES, ZPortalError } from './errors.js'
 import type { NativeProbe } from './native-probe.js'
 import type { ParsedOptions } from './options.js'
+import type { Proxy } from './proxy.js'
 
 export interface NativeOptions {
   name: string
@@ -19,11 +20,28 @@ export interface NativeOptions {
   addresses: string[]
   bind?: string
   connect?: string
-  /** SOCKS5 hops, the one nearest to us first. */
-  proxies: string[]
+  /** The one nearest to us first. */
+  proxies: NativeProxy[]
   dialTimeoutMs: number
   offload: boolean
   congestion?: string
+  soMark?: number
+}
+
+export interface NativeProxy {
+  kind: 'socks5' | 'http' | 'tor'
+  address: string
+  user?: string
+  password?: string
+}
+
+export interface NativeHop {
+  /** Where it is, as the hop before it was told. */
+  address: string
+  /** What it is. */
+  kind: 'socks5' | 'http' | 'tor' | 'peer'
+  /** How long it took to get there from the hop before, in milliseconds. */
+  ms: number
 }
 
 export interface NativeFailure {
@@ -37,6 +55,7 @@ export interface NativeFailure {
 export interface NativePeer {
   address: string
   dialMs: number
+  hops: NativeHop[]
   speech: string
 }
 
@@ -185,15 +204,25 @@ export function toNativeOptions(options: ParsedOptions): NativeOptions {
     addresses: options.addresses.map(formatInnerAddress),
     offload: options.offload,
     ...(options.congestion === undefined ? {} : { congestion: options.congestion }),
+    ...(options.soMark === undefined ? {} : { soMark: options.soMark }),
   }
   return options.role === 'server'
     ? { ...common, bind: formatStreamAddress(options.bind), proxies: [], dialTimeoutMs: 0 }
     : {
         ...common,
         connect: formatStreamAddress(options.connect),
-        proxies: options.proxies.map(formatStreamAddress),
+        proxies: options.proxies.map(toNativeProxy),
         dialTimeoutMs: options.dialTimeoutMs,
       }
+}
+
+/** A proxy in the spelling of the addon: with its login, which nothing else may see. */
+export function toNativeProxy({ kind, address, login }: Proxy): NativeProxy {
+  return {
+    kind,
+    address: formatStreamAddress(address),
+    ...(login === undefined ? {} : { user: login.user.reveal(), password: login.password?.reveal() ?? '' }),
+  }
 }
 
 /**

@@ -5,16 +5,22 @@
 
 import { z } from 'zod'
 import type { InnerAddress, Parsed, StreamAddress } from './address.js'
-import { formatInnerAddress, formatStreamAddress, localOnly, parseInnerAddress, parseStreamAddress } from './address.js'
+import { formatInnerAddress, parseInnerAddress, parseStreamAddress } from './address.js'
+import { chainOf, DEFAULT_TOR, readPasswordFile } from './chain.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
-import { withoutPasswords } from './redact.js'
+import type { Proxy } from './proxy.js'
+import { parseProxy } from './proxy.js'
+import { redact } from './redact.js'
+import { Secret } from './secret.js'
 
 export const DEFAULT_NAME = 'tun%d'
 /** Leaves room for the outer headers on most links, and is what the original's examples use. */
 export const DEFAULT_MTU_BYTES = 1400
-/** Long enough for a chain of proxies over Tor, short enough for a person who waits at a terminal. */
+/** Long enough for a chain of proxies, short enough for a person who waits at a terminal. */
 export const DEFAULT_DIAL_TIMEOUT_MS = 15_000
+/** Tor builds circuits meanwhile, and to an onion service several one after the other. */
+export const DEFAULT_TOR_DIAL_TIMEOUT_MS = 60_000
 export const MTU_MIN_BYTES = 68
 export const MTU_MAX_BYTES = 65_535
 /** RFC 8200: every IPv6 link carries packets of this size. The kernel takes IPv6 off a device with a smaller MTU. */
@@ -22,6 +28,7 @@ export const MTU_MIN_IPV6_BYTES = 1280
 /** Longer chains are mistakes: each hop adds a round trip to the dial and its queue to every packet. */
 export const PROXIES_MAX = 16
 const DIAL_TIMEOUT_MAX_MS = 3_600_000
+const SO_MARK_MAX = 0xffff_ffff
 /** IFNAMSIZ of linux/if.h less the byte that ends the name. */
 const NAME_MAX_BYTES = 15
 /** As much of a refused string as a message shows. */
@@ -51,6 +58,11 @@ export interface CommonOptions {
    * @defaultValue BBR where the kernel has it, which keeps ping low under load; else the kernel's default
    */
   readonly congestion?: string | undefined
+  /**
+   * SO_MARK for the packets of the tunnel's own stream when it is TCP, 1 to 4294967295: for `ip rule` and firewalls, so
+   * that routes into the tunnel do not swallow the stream that carries it. Takes CAP_NET_ADMIN.
+   */
+  readonly soMark?: number | undefined
   /** Closes the tunnel when it aborts, with the reason `ZP_ABORTED`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -64,6 +76,10 @@ export interface ServerOptions extends CommonOptions {
   readonly bind: string
   readonly connect?: undefined
   readonly proxies?: undefined
+  readonly proxyPasswords?: undefined
+  readonly proxyPasswordFile?: undefined
+  readonly tor?: undefined
+  readonly torNewCircuit?: undefined
   readonly dialTimeoutMs?: undefined
   readonly once?: undefined
 }
@@ -73,13 +89,30 @@ export interface ClientOptions extends CommonOptions {
   /** The peer's address, in the forms of {@link ServerOptions.bind}; behind proxies it is one that the last can reach. */
   readonly connect: string
   /**
-   * SOCKS5 proxies (RFC 1928) to go through, the nearest first. Each names the next; the last names the peer. Only the
-   * first can be a Unix socket, because SOCKS5 cannot name one.
+   * Proxies to go through, the nearest first: `'socks5://user:password@host:1080'`, `'http://user:password@host:3128'`
+   * (CONNECT), `'socks5+unix:/path'`, `'http+unix://user:password@/path'`, or an address alone, which means SOCKS5. Each
+   * names the next; the last names the peer. Only the first can be a Unix socket, because no proxy can name one. User and
+   * password are percent-encoded, and never shown in a message.
    */
   readonly proxies?: readonly string[] | undefined
+  /** Passwords for those proxies whose URL names a user and no password, in their order. */
+  readonly proxyPasswords?: readonly string[] | undefined
+  /** The same from a file, one password a line. */
+  readonly proxyPasswordFile?: string | undefined
+  /**
+   * Go through Tor behind all other proxies: `true` for its usual address, or where it listens for SOCKS. Names, also
+   * those that end in `.onion`, are Tor's to look up. The tunnel has a circuit of its own.
+   * @defaultValue false; `true` means `'127.0.0.1:9050'`
+   */
+  readonly tor?: boolean | string | undefined
+  /**
+   * Ask Tor for a new circuit at each dial, not once for the tunnel.
+   * @defaultValue false
+   */
+  readonly torNewCircuit?: boolean | undefined
   /**
    * Time for the whole way to the peer, in milliseconds, through all proxies; 1 to 3600000.
-   * @defaultValue 15000
+   * @defaultValue 15000, with Tor 60000
    */
   readonly dialTimeoutMs?: number | undefined
   /**
@@ -100,6 +133,7 @@ interface ParsedCommon {
   readonly offload: boolean
   readonly congestion: string | undefined
   readonly once: boolean
+  readonly soMark: number | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -110,7 +144,8 @@ export type ParsedOptions = ParsedCommon &
     | {
         readonly role: 'client'
         readonly connect: StreamAddress
-        readonly proxies: readonly StreamAddress[]
+        /** With Tor as the last of them, if it is wanted. */
+        readonly proxies: readonly Proxy[]
         readonly dialTimeoutMs: number
       }
   )
@@ -125,7 +160,9 @@ export function parseOptions(input: unknown): ParsedOptions {
   if (!given.success) throw optionError([{ option: '', message: `options must be an object, got ${describe(input)}` }])
 
   const { sound, problems } = readEach(given.data)
-  problems.push(...acrossOptions(given.data, sound))
+  const refuse: Refuse = (option, message) => problems.push({ option, message })
+  acrossOptions(given.data, sound, refuse)
+  const proxies = chainOf(sound, refuse)
   if (problems.length > 0) throw optionError(problems)
 
   const common = {
@@ -135,6 +172,7 @@ export function parseOptions(input: unknown): ParsedOptions {
     offload: sound.offload ?? true,
     congestion: sound.congestion,
     once: sound.once ?? false,
+    soMark: sound.soMark,
     signal: sound.signal,
   }
   if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind }
@@ -143,18 +181,19 @@ export function parseOptions(input: unknown): ParsedOptions {
     ...common,
     role: 'client',
     connect: sound.connect,
-    proxies: sound.proxies ?? [],
-    dialTimeoutMs: sound.dialTimeoutMs ?? DEFAULT_DIAL_TIMEOUT_MS,
+    proxies,
+    dialTimeoutMs:
+      sound.dialTimeoutMs ?? (sound.tor === undefined ? DEFAULT_DIAL_TIMEOUT_MS : DEFAULT_TOR_DIAL_TIMEOUT_MS),
   }
 }
 
-/** What a message says about a value that was refused: the value, cut short and without passwords, and its type. */
+/** What a message says about a value that was refused: the value, cut short, without user and password, and its type. */
 export function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
   if (typeof value === 'string') {
-    const text = withoutPasswords(value)
-    const shown = text.length > SHOWN_MAX_CHARS ? `${text.slice(0, SHOWN_MAX_CHARS)}…` : text
+    const safe = redact(value)
+    const shown = safe.length > SHOWN_MAX_CHARS ? `${safe.slice(0, SHOWN_MAX_CHARS)}…` : safe
     return `${JSON.stringify(shown)} (string)`
   }
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
@@ -173,18 +212,38 @@ const FIELDS = {
   addresses: list('addresses such as 10.10.0.1/24', text('an address', parseInnerAddress)),
   bind: streamAddress(0),
   connect: streamAddress(1),
-  proxies: list('proxy addresses such as 192.0.2.1:1080', streamAddress(1)).max(PROXIES_MAX, {
+  proxies: list('proxies such as socks5://192.0.2.1:1080', text('a proxy', parseProxy)).max(PROXIES_MAX, {
     error: (issue) => `must have at most ${PROXIES_MAX} proxies, got ${describe(issue.input)}`,
   }),
+  proxyPasswords: passwords(),
+  proxyPasswordFile: text('the path of a file', readPasswordFile),
+  tor: z.preprocess(
+    (value) => (value === true ? DEFAULT_TOR : value === false ? undefined : value),
+    streamAddress(1).optional(),
+  ),
+  torNewCircuit: toggle(),
   dialTimeoutMs: integer(1, DIAL_TIMEOUT_MAX_MS, 'milliseconds'),
   offload: toggle(),
   once: toggle(),
   congestion: text('the name of a congestion control such as bbr', parseCongestion),
+  soMark: integer(1, SO_MARK_MAX, 'a firewall mark'),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, {
     error: (issue) => `must be an AbortSignal, got ${describe(issue.input)}`,
   }),
 }
 
+/** What only the end that dials can use. */
+const DIALLING = [
+  'proxies',
+  'proxyPasswords',
+  'proxyPasswordFile',
+  'tor',
+  'torNewCircuit',
+  'dialTimeoutMs',
+  'once',
+] as const
+
+type Refuse = (option: string, message: string) => void
 type Given = Readonly<Record<string, unknown>>
 type Sound = { -readonly [Key in keyof typeof FIELDS]?: z.output<(typeof FIELDS)[Key]> }
 
@@ -206,10 +265,8 @@ function readEach(given: Given): { sound: Sound; problems: OptionProblem[] } {
 }
 
 /** The rules that concern more than one option. */
-function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
-  const problems: OptionProblem[] = []
-  const refuse = (option: string, message: string) => problems.push({ option, message })
-  const { bind, connect, proxies, dialTimeoutMs, once } = given
+function acrossOptions(given: Given, sound: Sound, refuse: Refuse): void {
+  const { bind, connect } = given
 
   if (bind !== undefined && connect !== undefined) {
     const got = `\`bind\` ${describe(bind)} and \`connect\` ${describe(connect)}`
@@ -217,14 +274,11 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
   } else if (bind === undefined && connect === undefined) {
     refuse('', 'exactly one of `bind` (to listen) and `connect` (to dial) is needed, got neither')
   } else if (bind !== undefined) {
-    const hasProxies = proxies !== undefined && !(Array.isArray(proxies) && proxies.length === 0)
-    if (hasProxies) refuse('proxies', `must go with \`connect\`, never with \`bind\`, got ${describe(proxies)}`)
-    if (dialTimeoutMs !== undefined) {
-      refuse('dialTimeoutMs', `must go with \`connect\`, never with \`bind\`, got ${describe(dialTimeoutMs)}`)
-    }
-    // `false` says what is so anyway.
-    if (once !== undefined && once !== false) {
-      refuse('once', `must go with \`connect\`, never with \`bind\`, got ${describe(once)}`)
+    for (const option of DIALLING) {
+      const value = given[option]
+      // `false` and no proxies say what is so anyway.
+      if (value === undefined || value === false || (Array.isArray(value) && value.length === 0)) continue
+      refuse(option, `must go with \`connect\`, never with \`bind\`, got ${describe(value)}`)
     }
   }
 
@@ -239,16 +293,6 @@ function acrossOptions(given: Given, sound: Sound): OptionProblem[] {
     const got = describe(formatInnerAddress(inner))
     refuse(`addresses[${index}]`, `must not repeat ${formatInnerAddress(first)}, got ${got}`)
   })
-
-  const { proxies: hops = [], connect: target } = sound
-  const behindProxies = hops.slice(1).map((hop, index) => ({ option: `proxies[${index + 1}]`, address: hop }))
-  if (hops.length > 0 && target !== undefined) behindProxies.push({ option: 'connect', address: target })
-  for (const { option, address } of behindProxies) {
-    const why = localOnly(address)
-    if (why === undefined) continue
-    refuse(option, `must be a TCP address behind a proxy: ${why}, got ${describe(formatStreamAddress(address))}`)
-  }
-  return problems
 }
 
 function optionError(problems: readonly OptionProblem[]): ZPortalError {
@@ -277,6 +321,14 @@ function list<T extends z.ZodType>(what: string, element: T) {
 
 function toggle() {
   return z.boolean({ error: (issue) => `must be true or false, got ${describe(issue.input)}` })
+}
+
+/** What was got is never told. */
+function passwords() {
+  const isList = (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string')
+  return z
+    .custom<readonly string[]>(isList, { error: 'must be an array of passwords, each a string' })
+    .transform((texts) => texts.map((password) => new Secret(password)))
 }
 
 function integer(lowest: number, highest: number, unit: string) {

@@ -10,7 +10,7 @@ import { EventEmitter } from 'node:events'
 import { ZPortalError } from './errors.js'
 import type { Step } from './lifecycle.js'
 import { live } from './lifecycle.js'
-import type { NativeAddon, NativeNotice, NativeStats, NativeTunnel } from './native.js'
+import type { NativeAddon, NativeHop, NativeNotice, NativeStats, NativeTunnel } from './native.js'
 import { loadNative, settle, toNativeOptions } from './native.js'
 import type { ParsedOptions, TunnelOptions } from './options.js'
 import { parseOptions } from './options.js'
@@ -28,6 +28,11 @@ export interface Peer {
   readonly address: string
   /** How long the client's dial took, or the server waited for a peer; milliseconds. */
   readonly dialMs: number
+  /**
+   * The hops that the client dialed, the nearest first and the peer last, each with the milliseconds that it took to get
+   * there from the hop before. Empty on a server.
+   */
+  readonly hops: readonly Readonly<NativeHop>[]
   /**
    * How it speaks: `original` (plain frames only), `silent` (nothing has come yet), or the version and features that
    * both ends agreed on. For people; programs should not depend on the wording.

@@ -9,25 +9,38 @@ import { optionsFrom } from './config/settings.js'
 import { ZPortalError } from './errors.js'
 import { byFlag, failureLines } from './face/failure.js'
 import { foreground } from './face/foreground.js'
+import { hidePasswords } from './face/process-title.js'
+import { PASSWORD_VARIABLE, withPasswordsOf } from './face/proxy-passwords.js'
 import type { TunnelOptions } from './options.js'
 import { DEFAULT_MTU_BYTES, DEFAULT_NAME } from './options.js'
+import { redactWords } from './redact.js'
 
-const HELP = `usage: zportald [-n NAME] [-m BYTES] [-a CIDR]... (-b ADDR | -c ADDR [-p ADDR]...)
+const HELP = `usage: zportald [-n NAME] [-m BYTES] [-a CIDR]... (-b ADDR | -c ADDR [-p PROXY]...)
 
   -n NAME   network device; %d lets the kernel number it (default ${DEFAULT_NAME})
   -m BYTES  largest packet, 68 to 65535, the same at both ends (default ${DEFAULT_MTU_BYTES})
   -a CIDR   address inside the tunnel, such as 10.10.0.1/24 or fd00::1/64; repeatable
   -b ADDR   listen there; one peer at a time
   -c ADDR   dial the peer there, once
-  -p ADDR   SOCKS5 proxy on the way; repeat it for a chain, the nearest first
+  -p PROXY  proxy on the way; repeat it for a chain, the nearest first
   -h        print this and exit
   -v        print the version and exit
 
-ADDR is 192.0.2.1:7000, [2001:db8::1]:7000, host.example:7000, unix:/path or unixa:name.
+ADDR is 192.0.2.1:7000, [2001:db8::1]:7000, host.example:7000, unix:/path or unixa:name. PROXY is an ADDR (SOCKS5), or
+socks5:// or http:// with [USER[:PASSWORD]@]HOST:PORT; passwords that are missing stand in ${PASSWORD_VARIABLE}.
 Exactly one of -b and -c. Ends with 0 after SIGINT or SIGTERM, otherwise with 1 and the reason on stderr.
 `
 
-const NAME_OF = byFlag({ name: '-n', mtu: '-m', addresses: '-a', bind: '-b', connect: '-c', proxies: '-p' })
+const NAME_OF = byFlag({
+  name: '-n',
+  mtu: '-m',
+  addresses: '-a',
+  bind: '-b',
+  connect: '-c',
+  proxies: '-p',
+  proxyPasswords: PASSWORD_VARIABLE,
+  proxyPasswordFile: PASSWORD_VARIABLE,
+})
 
 /** What a command line asks for. */
 export type Asked = { readonly kind: 'help' | 'version' } | { readonly kind: 'tunnel'; readonly options: TunnelOptions }
@@ -59,7 +72,7 @@ export function parseCommandLine(args: readonly string[]): Asked {
   const { n: name, m: mtu, a: address, b: bind, c: connect, p: proxy } = flags
   // The original dials once.
   const once = connect === undefined ? undefined : true
-  const options: unknown = optionsFrom({ name, mtu, address, bind, connect, proxy, once })
+  const options: unknown = withPasswordsOf(process.env, optionsFrom({ name, mtu, address, bind, connect, proxy, once }))
   return { kind: 'tunnel', options: options as TunnelOptions }
 }
 
@@ -73,13 +86,14 @@ function readFlags(args: readonly string[]) {
     const message = cause instanceof Error ? cause.message : String(cause)
     const flag = /^Option '(-\w)/.exec(message)?.[1]
     const sentence = flag === undefined ? message.split('\n')[0] : `${flag} needs a value`
-    throw new ZPortalError('ZP_OPTION', `${sentence}; zportald -h tells what there is`, { cause })
+    throw new ZPortalError('ZP_OPTION', `${redactWords(sentence ?? '')}; zportald -h tells what there is`, { cause })
   }
 }
 
 /** Runs the command line and resolves with the exit code. */
 export async function main(args: readonly string[]): Promise<0 | 1> {
   try {
+    hidePasswords(process)
     const asked = parseCommandLine(args)
     switch (asked.kind) {
       case 'help':

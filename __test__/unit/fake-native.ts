@@ -12,7 +12,7 @@ import type {
 } from '../../src/native.js'
 import type { NativeProbe } from '../../src/native-probe.js'
 
-export const PEER: NativePeer = { address: '192.0.2.9:4711', dialMs: 3, speech: 'original' }
+export const PEER: NativePeer = { address: '192.0.2.9:4711', dialMs: 3, hops: [], speech: 'original' }
 
 export const NO_STATS: NativeStats = {
   txPackets: 0,
@@ -136,7 +136,7 @@ export class FakeAddon implements NativeAddon {
     way: ({ connect, proxies }) =>
       Promise.resolve({
         hops: [
-          ...proxies.map((address) => ({ address, ms: 1, answer: 'reached' as const })),
+          ...proxies.map(({ address }) => ({ address, ms: 1, answer: 'reached' as const })),
           { address: connect, ms: 2, answer: 'silent' as const },
         ],
       }),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ZPortalError } from '../../src/errors.js'
 import { parseOptions } from '../../src/options.js'
+import { redact } from '../../src/redact.js'
 
 /** The problems that options are refused with, each as one sentence. */
 function refusals(options: unknown): string[] {
@@ -30,6 +31,7 @@ describe('what is accepted', () => {
       offload: true,
       congestion: undefined,
       once: false,
+      soMark: undefined,
       signal: undefined,
       role: 'server',
       bind: { kind: 'tcp4', host: '192.0.2.1', port: 7000 },
@@ -64,7 +66,9 @@ describe('what is accepted', () => {
       connect: 'a.onion:1',
       proxies: ['unix:/run/socks', '[2001:db8::1]:1080', 'p.example:1'],
     })
-    expect(options).toMatchObject({ proxies: [{ kind: 'unix' }, { kind: 'tcp6' }, { kind: 'name' }] })
+    expect(options).toMatchObject({
+      proxies: [{ address: { kind: 'unix' } }, { address: { kind: 'tcp6' } }, { address: { kind: 'name' } }],
+    })
   })
 
   test('undefined is the same as nothing', () => {
@@ -203,7 +207,7 @@ describe('where streams start and end', () => {
     ['unix:/a\u0000b', 'must have a path of 1 to 107 bytes without NUL behind unix: (4 bytes)'],
     ['unixa:', 'must have a name of 1 to 107 bytes without NUL behind unixa: (0 bytes)'],
   ])('%j is refused', (connect, sentence) => {
-    expect(refusals({ connect })).toEqual([`connect ${sentence}, got ${JSON.stringify(connect)} (string)`])
+    expect(refusals({ connect })).toEqual([`connect ${sentence}, got ${JSON.stringify(redact(connect))} (string)`])
   })
 
   test.each(['unix', 'unixa'])('%s: takes 107 bytes and no more', (scheme) => {
@@ -263,10 +267,10 @@ describe('options that depend on each other', () => {
 
   test('a Unix socket can only be the first hop', () => {
     expect(refusalsOf({ proxies: ['unixa:a', '192.0.2.1:1080', 'unixa:b'] })).toEqual([
-      'proxies[2] must be a TCP address behind a proxy: SOCKS5 cannot name a Unix socket, got "unixa:b" (string)',
+      'proxies[2] must be a TCP address behind a proxy: none can name a Unix socket, got "socks5+unixa:b" (string)',
     ])
     expect(refusals({ connect: 'unix:/x', proxies: ['192.0.2.1:1080'] })).toEqual([
-      'connect must be a TCP address behind a proxy: SOCKS5 cannot name a Unix socket, got "unix:/x" (string)',
+      'connect must be a TCP address behind a proxy: none can name a Unix socket, got "unix:/x" (string)',
     ])
     expect(refusals({ connect: 'unix:/x', proxies: [] })).toEqual([])
   })

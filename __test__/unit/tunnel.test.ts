@@ -56,7 +56,10 @@ describe('opening', () => {
         mtuBytes: 1300,
         addresses: ['10.0.0.1/24', 'fd00::1/64'],
         connect: '[2001:db8::1]:7000',
-        proxies: ['unix:/run/socks', '192.0.2.1:1080'],
+        proxies: [
+          { kind: 'socks5', address: 'unix:/run/socks' },
+          { kind: 'socks5', address: '192.0.2.1:1080' },
+        ],
         dialTimeoutMs: 5000,
         offload: false,
         congestion: 'cubic',

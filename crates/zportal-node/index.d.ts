@@ -95,6 +95,16 @@ export interface NativeFailure {
   cause?: string
 }
 
+/** One hop on the way to the peer. */
+export interface NativeHop {
+  /** Where it is. */
+  address: string
+  /** What it is. */
+  kind: 'socks5' | 'http' | 'tor' | 'peer'
+  /** How long it took to get there from the hop before, in milliseconds. */
+  ms: number
+}
+
 /** Something that people should hear of. */
 export interface NativeNotice {
   /** `info` or `warn`. */
@@ -117,14 +127,16 @@ export interface NativeOptions {
   bind?: string
   /** Where the peer listens. */
   connect?: string
-  /** SOCKS5 proxies on the way, the nearest first. */
-  proxies: Array<string>
+  /** Proxies on the way, the nearest first. */
+  proxies: Array<NativeProxy>
   /** For the whole dial, in milliseconds. */
   dialTimeoutMs: number
   /** Whether super-packets may be carried, if the peer can. */
   offload: boolean
   /** Congestion control of the stream, if it is TCP; by default BBR where the kernel has it. */
   congestion?: string
+  /** SO_MARK for the packets of the stream, if it is TCP. */
+  soMark?: number
 }
 
 /** Who the peer is. */
@@ -133,8 +145,22 @@ export interface NativePeer {
   address: string
   /** How long the dial took, or how long a server waited; milliseconds. */
   dialMs: number
+  /** The hops to it that were dialed, the peer last; none on a server. */
+  hops: Array<NativeHop>
   /** How it speaks: `original`, `silent` (nothing came yet), or version and features. */
   speech: string
+}
+
+/** A proxy on the way. */
+export interface NativeProxy {
+  /** What it speaks. */
+  kind: 'socks5' | 'http' | 'tor'
+  /** Where it listens. */
+  address: string
+  /** Who we are there; a Tor without it gets random credentials at each dial. */
+  user?: string
+  /** Goes with `user`. */
+  password?: string
 }
 
 /** Totals since the open. `tx` is from the TUN to the peer, `rx` from the peer to the TUN. */
@@ -213,10 +239,12 @@ export interface WayProbe {
 export interface WayQuestions {
   /** Where the peer listens. */
   connect: string
-  /** SOCKS5 proxies on the way, the nearest first. */
-  proxies: Array<string>
+  /** Proxies on the way, the nearest first. */
+  proxies: Array<NativeProxy>
   /** For the dial to each hop, in milliseconds. */
   timeoutMs: number
+  /** SO_MARK for the packets of the streams that are TCP. */
+  soMark?: number
   /** The MTU that this end will have. */
   mtuBytes: number
   /** The inner addresses of this end, with prefix lengths. */

@@ -3,6 +3,7 @@
 import { ZPortalError } from '../errors.js'
 import type { TunnelOptions } from '../options.js'
 import type { NameOf } from '../face/failure.js'
+import { PASSWORD_VARIABLE, withPasswordsOf } from '../face/proxy-passwords.js'
 import type { ConfigFile } from './file.js'
 import type { Settings } from './settings.js'
 import { optionsFrom, settingOf, SETTINGS } from './settings.js'
@@ -37,7 +38,7 @@ export async function request(
 ): Promise<Request> {
   const own = Object.fromEntries(Object.entries(flags).filter(([key, value]) => key in SETTINGS && value !== undefined))
   if (config === undefined && path === undefined) {
-    return { options: toOptions(own), settings: own, file: undefined, nameOf: namer(own, undefined) }
+    return { options: toOptions(own, env), settings: own, file: undefined, nameOf: namer(own, undefined) }
   }
   if (config !== undefined && path !== undefined) {
     throw new ZPortalError('ZP_OPTION', `either CONFIG or --file, got both: ${config} and ${path}`)
@@ -48,21 +49,22 @@ export async function request(
   const name = nameFrom(file.path)
   const below = name === undefined ? {} : { name }
   return {
-    options: toOptions({ ...below, ...file.resolved(env), ...own }),
+    options: toOptions({ ...below, ...file.resolved(env), ...own }, env),
     settings: { ...below, ...file.settings, ...own },
     file,
     nameOf: namer(own, file),
   }
 }
 
-function toOptions(settings: Settings): TunnelOptions {
-  const options: unknown = optionsFrom(settings)
+function toOptions(settings: Settings, env: NodeJS.ProcessEnv): TunnelOptions {
+  const options: unknown = withPasswordsOf(env, optionsFrom(settings))
   return options as TunnelOptions
 }
 
 function namer(flags: Settings, file: ConfigFile | undefined): NameOf {
   return (option, use) => {
     const [, base = option, index] = /^(\w+)(?:\[(\d+)\])?$/.exec(option) ?? []
+    if (base === 'proxyPasswords') return PASSWORD_VARIABLE
     const key = settingOf(base)
     if (key === undefined) return option
     if (file === undefined || key in flags || !(key in file.settings)) return `--${key}`

@@ -23,6 +23,8 @@ const SHAPES: Readonly<Record<Kind, string>> = {
   integer: 'an integer',
   seconds: 'a number of seconds',
   toggle: 'true or false',
+  'toggle-or-text': 'true, false or a string',
+  bits: 'an integer',
 }
 
 const FILE = z.strictObject(
@@ -53,6 +55,9 @@ function shapeOf({ kind, summary, fallback }: Setting): z.ZodType {
       return z.string({ error }).meta(about)
     case 'texts':
       return z.union([z.string(), z.array(z.string())], { error }).meta(about)
+    case 'toggle-or-text':
+      return z.union([z.boolean(), z.string()], { error }).meta(about)
+    case 'bits':
     case 'integer':
       return z.int({ error }).meta(about)
     case 'seconds':

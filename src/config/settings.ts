@@ -3,7 +3,8 @@
  * way to an option of the API. Whether a value is right, `options.ts` judges; a row says only what shape it has.
  */
 
-import { DEFAULT_DIAL_TIMEOUT_MS, DEFAULT_MTU_BYTES, DEFAULT_NAME } from '../options.js'
+import { DEFAULT_TOR } from '../chain.js'
+import { DEFAULT_DIAL_TIMEOUT_MS, DEFAULT_MTU_BYTES, DEFAULT_NAME, DEFAULT_TOR_DIAL_TIMEOUT_MS } from '../options.js'
 
 /** What a value looks like, on the command line and in a file. */
 export type Kind =
@@ -16,6 +17,10 @@ export type Kind =
   | 'seconds'
   /** `--x` and `--no-x`; true or false. */
   | 'toggle'
+  /** `--x`, or `--x=VALUE`; true, false or a string. */
+  | 'toggle-or-text'
+  /** An integer that people mostly write in hexadecimal. */
+  | 'bits'
 
 export interface Setting {
   /** The option of the API that it becomes. */
@@ -67,15 +72,33 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     option: 'proxies',
     kind: 'texts',
     char: 'p',
+    value: 'PROXY',
+    summary: 'Proxy on the way, SOCKS5 or HTTP; repeat it for a chain, the nearest first.',
+  },
+  'proxy-password-file': {
+    option: 'proxyPasswordFile',
+    kind: 'text',
+    value: 'FILE',
+    summary: 'Passwords of the proxies whose URLs name a user only, one a line.',
+  },
+  tor: {
+    option: 'tor',
+    kind: 'toggle-or-text',
     value: 'ADDR',
-    summary: 'SOCKS5 proxy on the way; repeat it for a chain, the nearest first.',
+    summary: `Go through Tor behind all other proxies; without a value at ${DEFAULT_TOR}.`,
+  },
+  'tor-new-circuit': {
+    option: 'torNewCircuit',
+    kind: 'toggle',
+    summary: 'Ask Tor for a new circuit at each dial, not once for the tunnel.',
+    fallback: false,
   },
   'dial-timeout': {
     option: 'dialTimeoutMs',
     kind: 'seconds',
     value: 'SECONDS',
     summary: 'Time for the whole way to the peer.',
-    fallback: DEFAULT_DIAL_TIMEOUT_MS / 1000,
+    otherwise: `${DEFAULT_DIAL_TIMEOUT_MS / 1000}, with Tor ${DEFAULT_TOR_DIAL_TIMEOUT_MS / 1000}`,
   },
   once: {
     option: 'once',
@@ -95,6 +118,12 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     value: 'NAME',
     summary: 'Congestion control of the TCP stream: bbr, cubic.',
     otherwise: 'bbr where the kernel has it',
+  },
+  'so-mark': {
+    option: 'soMark',
+    kind: 'bits',
+    value: 'MARK',
+    summary: "Firewall mark for the packets of the tunnel's own stream, such as 0x1f.",
   },
 }
 
@@ -124,6 +153,10 @@ function valueOf(kind: Kind, written: unknown): unknown {
       return typeof written === 'string' ? [written] : written
     case 'integer':
       return numberOr(written)
+    case 'toggle-or-text':
+      return written === 'true' ? true : written === 'false' ? false : written
+    case 'bits':
+      return typeof written === 'string' && /^0x[0-9a-f]{1,8}$/i.test(written) ? Number(written) : numberOr(written)
     case 'seconds': {
       const seconds = numberOr(written)
       return typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds

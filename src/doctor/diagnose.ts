@@ -8,7 +8,7 @@ import type { StreamAddress } from '../address.js'
 import { formatInnerAddress, formatStreamAddress } from '../address.js'
 import { ZPortalError } from '../errors.js'
 import type { NativeAddon } from '../native.js'
-import { guard, loadNative } from '../native.js'
+import { guard, loadNative, toNativeProxy } from '../native.js'
 import type { NativeProbe } from '../native-probe.js'
 import type { CommonOptions, ParsedOptions, TunnelOptions } from '../options.js'
 import { parseOptions } from '../options.js'
@@ -107,7 +107,7 @@ async function congestion(probe: NativeProbe, options: ParsedOptions, facts: Mac
 
 async function end(probe: NativeProbe, options: ParsedOptions): Promise<Finding[]> {
   if (options.role === 'server') return listen(probe, options.bind)
-  const { connect, proxies, dialTimeoutMs, mtuBytes, addresses } = options
+  const { connect, proxies, dialTimeoutMs, soMark, mtuBytes, addresses } = options
   const first = firstHop(options)
   const overlap = network.judgeOverlap(
     formatStreamAddress(first),
@@ -118,8 +118,9 @@ async function end(probe: NativeProbe, options: ParsedOptions): Promise<Finding[
   const { hops = [], failure } = await guard(() =>
     probe.way({
       connect: formatStreamAddress(connect),
-      proxies: proxies.map(formatStreamAddress),
+      proxies: proxies.map(toNativeProxy),
       timeoutMs: dialTimeoutMs,
+      ...(soMark === undefined ? {} : { soMark }),
       mtuBytes,
       addresses: addresses.map(formatInnerAddress),
     }),
@@ -152,7 +153,7 @@ function outerAddress(options: ParsedOptions): StreamAddress {
 }
 
 function firstHop({ connect, proxies }: Extract<ParsedOptions, { role: 'client' }>): StreamAddress {
-  return proxies[0] ?? connect
+  return proxies[0]?.address ?? connect
 }
 
 function isUnix(address: StreamAddress): address is Extract<StreamAddress, { kind: 'unix' | 'unixa' }> {

@@ -2,6 +2,7 @@
 
 import { Command, Errors } from '@oclif/core'
 import { ZPortalError } from '../errors.js'
+import { redactWords } from '../redact.js'
 import type { NameOf } from './failure.js'
 import { failureLines } from './failure.js'
 
@@ -20,7 +21,7 @@ export abstract class FaceCommand extends Command {
       process.stderr.write(failureLines(error, this.nameOf))
       process.exitCode = error.code === 'ZP_OPTION' || error.code === 'ZP_CONFIG' ? EXIT_USAGE : EXIT_FAILURE
     } else if (error instanceof Errors.CLIError && error.oclif.exit === EXIT_USAGE) {
-      process.stderr.write(`ZP_OPTION: ${error.message}\n`)
+      process.stderr.write(`ZP_OPTION: ${redactWords(error.message)}\n`)
       process.exitCode = EXIT_USAGE
     } else {
       await super.catch(error)

@@ -1,7 +1,9 @@
 /** A tunnel's events as messages with fields, the same for a log and for a terminal. */
 
+import { DEFAULT_TOR } from '../chain.js'
 import type { TunnelOptions } from '../options.js'
 import { DEFAULT_MTU_BYTES } from '../options.js'
+import { showProxy } from '../proxy.js'
 import type { StateChange, Tunnel } from '../tunnel.js'
 import type { Fields, Level } from './log-line.js'
 import { Retell } from './retell.js'
@@ -17,7 +19,7 @@ export function narrate(tunnel: Tunnel, options: TunnelOptions, say: Say): void 
     name,
     local: tunnel.local,
     to: options.connect,
-    via: list(options.proxies),
+    via: list(via(options)),
     mtu: options.mtu ?? DEFAULT_MTU_BYTES,
     addresses: list(options.addresses),
   })
@@ -41,6 +43,7 @@ function tell(tunnel: Tunnel, change: StateChange, losses: Retell, say: Say): vo
         peer: peer.address,
         speech: peer.speech,
         dial_ms: tunnel.role === 'client' ? peer.dialMs : undefined,
+        hops_ms: peer.hops.length > 1 ? list(peer.hops.map(({ ms }) => String(ms))) : undefined,
       })
       break
     case 'waiting': {
@@ -76,6 +79,14 @@ function tell(tunnel: Tunnel, change: StateChange, losses: Retell, say: Say): vo
     case 'connecting':
       say('info', state, { name })
   }
+}
+
+/** The chain as it may be shown. */
+function via({ proxies = [], tor = false }: TunnelOptions): string[] {
+  const shown = proxies.map(showProxy)
+  if (tor === false) return shown
+  const address = tor === true ? DEFAULT_TOR : tor
+  return [...shown, /^unixa?:/.test(address) ? `tor+${address}` : `tor://${address}`]
 }
 
 function list(items: readonly string[] | undefined): string | undefined {

@@ -21,10 +21,21 @@ function flagOf({ kind, char, value, summary, fallback, otherwise }: Setting): I
     case 'text':
     case 'integer':
     case 'seconds':
+    case 'toggle-or-text':
+    case 'bits':
       return Flags.string(common)
     case 'texts':
       return Flags.string({ ...common, multiple: true, multipleNonGreedy: true })
     case 'toggle':
       return Flags.boolean({ ...common, summary, allowNo: true })
   }
+}
+
+/**
+ * The arguments with `--x=true` for each `--x` that may have a value and has none: the parser knows only flags that
+ * always or never have one.
+ */
+export function withValues(args: readonly string[]): string[] {
+  const optional = Object.keys(SETTINGS).filter((key) => SETTINGS[key]?.kind === 'toggle-or-text')
+  return args.map((arg) => (optional.some((key) => arg === `--${key}`) ? `${arg}=true` : arg))
 }

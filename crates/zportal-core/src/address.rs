@@ -71,6 +71,22 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// Whether it is an onion service's: a name that means something to Tor only, and that no
+    /// name server may be asked for (RFC 7686 §2).
+    pub fn is_onion(&self) -> bool {
+        let Address::Tcp {
+            host: Host::Name(name),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let last = name.strip_suffix('.').unwrap_or(name).rsplit('.').next();
+        last.is_some_and(|label| label.eq_ignore_ascii_case("onion"))
+    }
+}
+
 fn parse(text: &str) -> Result<Address, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         check_unix("path", path)?;

@@ -140,8 +140,19 @@ pub enum Error {
         /// What was being waited for.
         stage: String,
     },
-    /// The proxy wants a password or a method that we don't have.
-    #[error("proxy {address} demands authentication that was not given: {detail}")]
+    /// The kernel does not let us mark the stream's packets.
+    #[error(
+        "cannot set the firewall mark {mark} on the tunnel's own stream: {cause}; it takes CAP_NET_ADMIN"
+    )]
+    SoMark {
+        /// The mark asked for.
+        mark: u32,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// The proxy wants a name and password or another proof, or does not accept the one given.
+    #[error("proxy {address} does not let us in: {detail}")]
     ProxyAuth {
         /// The proxy.
         address: String,
@@ -267,6 +278,7 @@ pub const CODES: &[&str] = &[
     "ZP_DIAL_REFUSED",
     "ZP_DIAL",
     "ZP_DIAL_TIMEOUT",
+    "ZP_SO_MARK",
     "ZP_PROXY_AUTH",
     "ZP_PROXY_REFUSED",
     "ZP_PROXY_PROTOCOL",
@@ -301,6 +313,7 @@ impl Error {
             Error::DialRefused { .. } => "ZP_DIAL_REFUSED",
             Error::Dial { .. } => "ZP_DIAL",
             Error::DialTimeout { .. } => "ZP_DIAL_TIMEOUT",
+            Error::SoMark { .. } => "ZP_SO_MARK",
             Error::ProxyAuth { .. } => "ZP_PROXY_AUTH",
             Error::ProxyRefused { .. } => "ZP_PROXY_REFUSED",
             Error::ProxyProtocol { .. } => "ZP_PROXY_PROTOCOL",
@@ -332,6 +345,7 @@ impl Error {
             | Error::Resolve { cause, .. }
             | Error::DialRefused { cause, .. }
             | Error::Dial { cause, .. }
+            | Error::SoMark { cause, .. }
             | Error::LinkLost { cause } => cause.raw_os_error(),
             _ => None,
         }

@@ -11,7 +11,7 @@ use link_support::*;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use zportal_core::address::{Address, Host};
 use zportal_core::error::Error;
-use zportal_core::link::{Listener, Transport, check_way, dial};
+use zportal_core::link::{Listener, Transport};
 
 #[test]
 fn reaches_every_kind_of_address() {
@@ -133,6 +133,8 @@ fn what_cannot_work_is_refused_before_anything_is_tried() {
         ("192.0.2.1:7000", vec!["127.0.0.1:0"], "port 0"),
         ("[fe80::1]:7000", vec![], "%eth0"),
         ("192.0.2.1:7000", vec!["[fe80::1]:1080"], "%eth0"),
+        ("x.onion:80", vec![], "Tor"),
+        ("192.0.2.1:7000", vec!["x.Onion.:1080"], "Tor"),
         ("unix:/p", vec!["127.0.0.1:1080"], "Unix"),
         ("192.0.2.1:7000", vec!["127.0.0.1:1080", "unixa:n"], "Unix"),
         (
@@ -143,7 +145,7 @@ fn what_cannot_work_is_refused_before_anything_is_tried() {
     ] {
         let target = address(target);
         let proxies: Vec<Address> = proxies.into_iter().map(address).collect();
-        let Err(Error::Option(message)) = check_way(&target, &proxies) else {
+        let Err(Error::Option(message)) = way(&target, &proxies, PATIENT).check() else {
             panic!("{target} was accepted")
         };
         assert!(message.contains(reason), "{message}");
@@ -155,7 +157,7 @@ fn what_cannot_work_is_refused_before_anything_is_tried() {
         address("x.onion:80"),
         [address("unix:/p"), address("h:1080")],
     );
-    check_way(&target, &proxies).unwrap();
+    way(&target, &proxies, PATIENT).check().unwrap();
 }
 
 #[test]

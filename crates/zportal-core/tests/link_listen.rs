@@ -12,7 +12,7 @@ use link_support::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zportal_core::address::Address;
 use zportal_core::error::Error;
-use zportal_core::link::{Listener, Transport, dial};
+use zportal_core::link::{Listener, Transport};
 
 fn here() -> [Address; 4] {
     [

@@ -11,7 +11,7 @@ use link_support::Act::{Expect, Finish, Hold, Reset, Send, SendSingly};
 use link_support::*;
 use zportal_core::address::Address;
 use zportal_core::error::Error;
-use zportal_core::link::{Listener, Stream, Transport, dial};
+use zportal_core::link::{Listener, Stream, Transport};
 
 const GREETING: [u8; 3] = [5, 1, 0];
 const CHOICE: [u8; 2] = [5, 0];
@@ -48,7 +48,10 @@ fn a_name_goes_to_the_proxy_as_a_name_and_what_follows_its_reply_is_the_tunnels(
                 Hold,
             ]);
             let stream = through(&proxy.address).unwrap();
-            assert_eq!(stream.peer, format!("{TARGET} through {}", proxy.address));
+            assert_eq!(
+                stream.peer,
+                format!("{TARGET} through socks5://{}", proxy.address)
+            );
             assert_eq!(stream.transport, Transport::Tcp);
             assert_ready_for_packets(&stream);
             rustix::io::write(&stream.socket, b"to the peer").unwrap();
@@ -100,7 +103,7 @@ fn a_chain_of_three_asks_each_for_the_next() {
     let [first, second, third] = &proxies;
     assert_eq!(
         stream.peer,
-        format!("{TARGET} through {first}, {second}, {third}")
+        format!("{TARGET} through socks5://{first}, socks5://{second}, socks5://{third}")
     );
     drop(stream);
     proxy.join();
@@ -163,10 +166,12 @@ fn the_failing_hop_of_a_chain_is_named() {
             panic!("{error:?}")
         };
         assert_eq!((*hop, error.hop()), (failing, Some(failing)));
-        assert_eq!(*address, format!("{} (hop {failing})", proxies[failing]));
-        let next = proxies
-            .get(failing + 1)
-            .map_or(TARGET.to_owned(), ToString::to_string);
+        let named = |hop: usize| match proxies.get(hop) {
+            Some(proxy) => format!("socks5://{proxy}"),
+            None => TARGET.to_owned(),
+        };
+        assert_eq!(*address, format!("{} (hop {failing})", named(failing)));
+        let next = named(failing + 1);
         assert_eq!(*target, format!("{next} (hop {})", failing + 1));
         assert!(
             detail.contains("host unreachable") && detail.contains("0x04"),
@@ -291,7 +296,7 @@ fn a_first_proxy_that_is_not_there_is_named_as_hop_0() {
     let directory = Directory::new();
     let error = through(&directory.socket()).unwrap_err();
     assert_eq!((error.code(), error.hop()), ("ZP_DIAL_REFUSED", Some(0)));
-    let wanted = format!("{} (hop 0)", directory.socket());
+    let wanted = format!("socks5+{} (hop 0)", directory.socket());
     assert!(error.to_string().contains(&wanted), "{error}");
 
     let (_listener, hole, _streams) = black_hole();

@@ -1,69 +1,26 @@
 //! The SOCKS5 machine alone: its bytes, every answer a server can give, and every way to cut it.
 
+mod proxy_support;
+
 use std::str::FromStr;
 
 use proptest::prelude::*;
+use proxy_support::{Outcome, drive};
 use zportal_core::address::{Address, Host};
 use zportal_core::error::Error;
 use zportal_core::proxy::socks5::Socks5;
-use zportal_core::proxy::{Failure, Step};
+use zportal_core::proxy::{Credentials, Failure, Handshake, Kind, Step};
 
 const GREETING: [u8; 3] = [5, 1, 0];
 
-fn machine() -> Socks5 {
-    Socks5::new(&Address::from_str("192.0.2.1:7000").unwrap()).unwrap()
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Outcome {
-    /// Joined; what followed the reply.
-    Joined(Vec<u8>),
-    Failed(Failure),
-    /// Everything was eaten and more is wanted.
-    Waiting,
-}
-
-/// Drives a machine as a link does. The law: the outcome depends on the bytes, not on the cuts,
-/// and two messages are sent at most.
-fn run(answer: &[u8], mut next_cut: impl FnMut(usize) -> usize) -> Outcome {
-    let mut machine = machine();
-    let (mut input, mut given, mut sent): (Vec<u8>, usize, usize) = (Vec::new(), 0, 0);
-    loop {
-        match machine.advance(&input) {
-            Step::Send { bytes, consumed } => {
-                assert!(!bytes.is_empty());
-                sent += 1;
-                assert!(sent <= 2, "a third message");
-                input.drain(..consumed);
-            }
-            Step::NeedMore => {
-                if given == answer.len() {
-                    return Outcome::Waiting;
-                }
-                let size = next_cut(answer.len() - given).clamp(1, answer.len() - given);
-                input = answer[given..given + size].to_vec();
-                given += size;
-            }
-            Step::Done { consumed } => {
-                let mut surplus = input.split_off(consumed);
-                surplus.extend_from_slice(&answer[given..]);
-                assert_eq!(machine.advance(&[1, 2, 3]), Step::Done { consumed: 0 });
-                return Outcome::Joined(surplus);
-            }
-            Step::Failed(failure) => {
-                assert_eq!(
-                    machine.advance(&[5, 0]),
-                    Step::Failed(failure.clone()),
-                    "not final"
-                );
-                return Outcome::Failed(failure);
-            }
-        }
-    }
-}
-
 fn whole(answer: &[u8]) -> Outcome {
     run(answer, |left| left)
+}
+
+fn run(answer: &[u8], next_cut: impl FnMut(usize) -> usize) -> Outcome {
+    let target = Address::from_str("192.0.2.1:7000").unwrap();
+    let machine = Handshake::new(Kind::Socks5, &target, None).unwrap();
+    drive(machine, answer, next_cut).outcome
 }
 
 /// Method "none" chosen, then a reply that succeeds with this bound address.
@@ -87,7 +44,7 @@ fn good_answers() -> Vec<Vec<u8>> {
 #[test]
 fn says_exactly_what_rfc_1928_says() {
     let request = |target: &Address| {
-        let mut machine = Socks5::new(target).unwrap();
+        let mut machine = Socks5::new(target, None).unwrap();
         let greeting = Step::Send {
             bytes: GREETING.to_vec(),
             consumed: 0,
@@ -134,7 +91,7 @@ fn refuses_targets_that_it_has_no_words_for() {
         (name(0), "0 bytes"),
         (name(256), "256 bytes"),
     ] {
-        let Err(Error::Option(message)) = Socks5::new(&target) else {
+        let Err(Error::Option(message)) = Socks5::new(&target, None) else {
             panic!("{target}")
         };
         assert!(message.contains(reason), "{message}");
@@ -159,14 +116,16 @@ fn every_reply_code_has_its_sentence() {
         sentences.push(detail.split(" (reply").next().unwrap().to_owned());
     }
     let unknown = sentences[8].clone();
-    assert!(sentences[8..].iter().all(|sentence| *sentence == unknown));
-    sentences.truncate(9);
+    let known = |code: usize| (0x01..=0x08).contains(&code) || (0xf0..=0xf7).contains(&code);
+    for code in (1..=255).filter(|code| !known(*code)) {
+        assert_eq!(sentences[code - 1], unknown, "{code:#04x}");
+    }
     sentences.sort();
     sentences.dedup();
     assert_eq!(
         sentences.len(),
-        9,
-        "each of 0x01 to 0x08 and the unknown ones reads differently"
+        8 + 8 + 1,
+        "each of RFC 1928's, each of Tor's and the unknown ones read differently"
     );
 }
 
@@ -182,6 +141,116 @@ fn every_method_but_the_offered_one_is_refused() {
         }
     }
     assert_eq!(whole(&[5, 0]), Outcome::Waiting);
+}
+
+fn credentials(name: &str, password: &str) -> Credentials {
+    Credentials {
+        name: name.into(),
+        password: password.into(),
+    }
+}
+
+fn with_password(answer: &[u8], next_cut: impl FnMut(usize) -> usize) -> (Outcome, Vec<Vec<u8>>) {
+    let target = Address::from_str("192.0.2.1:7000").unwrap();
+    let credentials = credentials("alice", "sesame");
+    let machine = Handshake::new(Kind::Socks5, &target, Some(&credentials)).unwrap();
+    let driven = drive(machine, answer, next_cut);
+    (driven.outcome, driven.sent)
+}
+
+const LOGIN: &[u8] = b"\x01\x05alice\x06sesame";
+const CONNECT: &[u8] = &[5, 1, 0, 1, 192, 0, 2, 1, 0x1b, 0x58];
+
+#[test]
+fn says_exactly_what_rfc_1929_says_where_the_proxy_chooses_it() {
+    let reply = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for version in [1, 5] {
+        let answer = [&[5, 2, version, 0], &reply[..], b"ZP"].concat();
+        for size in 1..answer.len() {
+            let (outcome, sent) = with_password(&answer, |_| size);
+            assert_eq!(outcome, Outcome::Joined(b"ZP".into()));
+            assert_eq!(sent, [&[5, 2, 0, 2][..], LOGIN, CONNECT]);
+        }
+    }
+    let answer = [&[5, 0], &reply[..]].concat();
+    let (outcome, sent) = with_password(&answer, |left| left);
+    assert_eq!(outcome, Outcome::Joined(vec![]));
+    assert_eq!(sent, [&[5, 2, 0, 2][..], CONNECT], "no password unasked");
+}
+
+#[test]
+fn a_password_that_is_refused_is_a_matter_of_authentication() {
+    for status in 1..=255 {
+        let (outcome, sent) = with_password(&[5, 2, 1, status], |left| left);
+        let Outcome::Failed(Failure::Auth(detail)) = outcome else {
+            panic!("status {status:#04x}: {outcome:?}")
+        };
+        assert!(detail.contains(&format!("{status:#04x}")), "{detail}");
+        assert_eq!(sent.len(), 2);
+    }
+    for version in (0..=255).filter(|version| ![1, 5].contains(version)) {
+        let (outcome, _) = with_password(&[5, 2, version], |left| left);
+        let is_protocol = matches!(outcome, Outcome::Failed(Failure::Protocol(_)));
+        assert!(is_protocol, "version {version:#04x}: {outcome:?}");
+    }
+    let (outcome, _) = with_password(&[5, 0xff], |left| left);
+    assert!(matches!(outcome, Outcome::Failed(Failure::Auth(_))));
+}
+
+#[test]
+fn what_rfc_1929_cannot_carry_is_refused_without_showing_it() {
+    let target = Address::from_str("192.0.2.1:7000").unwrap();
+    let long = "x".repeat(256);
+    for (name, password) in [("", "secret"), (&long, "secret"), ("secret", &long)] {
+        let refused = Socks5::new(&target, Some(&credentials(name, password)));
+        let Err(Error::Option(message)) = refused else {
+            panic!("accepted")
+        };
+        assert!(!message.contains("secret") && !message.contains("xx"));
+    }
+    let longest = "x".repeat(255);
+    Socks5::new(&target, Some(&credentials(&longest, &longest))).unwrap();
+    Socks5::new(&target, Some(&credentials("token", ""))).unwrap();
+}
+
+#[test]
+fn debug_output_of_a_machine_shows_no_password() {
+    let target = Address::from_str("192.0.2.1:7000").unwrap();
+    for kind in [Kind::Socks5, Kind::Http, Kind::Tor] {
+        let secret = credentials("alice", "sesame");
+        let mut machine = Handshake::new(kind, &target, Some(&secret)).unwrap();
+        for input in [&[][..], &[5, 2], &[1, 1]] {
+            let shown = format!("{machine:?}");
+            // As text, as a list of bytes, and as Basic writes it.
+            for part in ["alice", "sesame", "97, 108", "YWxpY2U"] {
+                assert!(!shown.contains(part), "{shown}");
+            }
+            machine.advance(input);
+        }
+    }
+}
+
+#[test]
+fn tor_is_offered_nothing_but_the_credentials_that_isolate() {
+    let target = Address::from_str("x.onion:80").unwrap();
+    let credentials = Credentials::isolation([1; 16]);
+    let machine = || Handshake::new(Kind::Tor, &target, Some(&credentials)).unwrap();
+    let refused = drive(machine(), &[5, 2, 1, 0, 5, 4], |left| left);
+    assert_eq!(refused.sent[0], [5, 1, 2]);
+    let Outcome::Failed(Failure::Refused(detail)) = refused.outcome else {
+        panic!()
+    };
+    assert!(detail.contains("ExtendedErrors"), "{detail}");
+    let refused = drive(machine(), &[5, 2, 1, 0, 5, 0xf0], |left| left);
+    let Outcome::Failed(Failure::Refused(detail)) = refused.outcome else {
+        panic!()
+    };
+    assert!(detail.contains("descriptor") && !detail.contains("ExtendedErrors"));
+    let refused = drive(machine(), &[5, 0], |left| left);
+    assert!(matches!(
+        refused.outcome,
+        Outcome::Failed(Failure::Protocol(_))
+    ));
 }
 
 #[test]
@@ -252,6 +321,19 @@ proptest! {
         let answer = [good_answers()[which].clone(), surplus.clone()].concat();
         let mut cuts = cuts.into_iter().cycle();
         prop_assert_eq!(run(&answer, |_| cuts.next().unwrap()), Outcome::Joined(surplus));
+    }
+
+    #[test]
+    fn noise_after_a_login_has_one_outcome_however_it_is_cut(
+        start in 0..5_usize,
+        noise in prop::collection::vec(any::<u8>(), 0..600),
+        cuts in prop::collection::vec(1..40_usize, 1..64),
+    ) {
+        let start: &[u8] = [&[][..], &[5, 2], &[5, 2, 1], &[5, 2, 1, 0], &[5, 2, 1, 0, 5, 0]][start];
+        let answer = [start, &noise].concat();
+        let mut cuts = cuts.into_iter().cycle();
+        let cut = with_password(&answer, |_| cuts.next().unwrap());
+        prop_assert_eq!(cut, with_password(&answer, |left| left));
     }
 
     #[test]

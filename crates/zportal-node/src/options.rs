@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use napi_derive::napi;
 use zportal_core::error::Error;
+use zportal_core::link::Way;
+use zportal_core::proxy::{Credentials, Kind, Proxy};
 use zportal_core::tun::TunOptions;
 use zportal_core::tunnel::{Options, Role};
 
@@ -20,14 +22,48 @@ pub struct NativeOptions {
     pub bind: Option<String>,
     /// Where the peer listens.
     pub connect: Option<String>,
-    /// SOCKS5 proxies on the way, the nearest first.
-    pub proxies: Vec<String>,
+    /// Proxies on the way, the nearest first.
+    pub proxies: Vec<NativeProxy>,
     /// For the whole dial, in milliseconds.
     pub dial_timeout_ms: u32,
     /// Whether super-packets may be carried, if the peer can.
     pub offload: bool,
     /// Congestion control of the stream, if it is TCP; by default BBR where the kernel has it.
     pub congestion: Option<String>,
+    /// SO_MARK for the packets of the stream, if it is TCP.
+    pub so_mark: Option<u32>,
+}
+
+/// A proxy on the way.
+#[napi(object, object_to_js = false)]
+pub struct NativeProxy {
+    /// What it speaks.
+    #[napi(ts_type = "'socks5' | 'http' | 'tor'")]
+    pub kind: String,
+    /// Where it listens.
+    pub address: String,
+    /// Who we are there; a Tor without it gets random credentials at each dial.
+    pub user: Option<String>,
+    /// Goes with `user`.
+    pub password: Option<String>,
+}
+
+impl NativeProxy {
+    /// Parses its strings once.
+    pub fn parse(self) -> Result<Proxy, Error> {
+        let kind = [Kind::Socks5, Kind::Http, Kind::Tor]
+            .into_iter()
+            .find(|kind| kind.word() == self.kind)
+            .ok_or_else(|| Error::Option(format!("there is no kind of proxy {:?}", self.kind)))?;
+        Ok(Proxy {
+            kind,
+            address: self.address.parse()?,
+            credentials: self.user.map(|name| Credentials {
+                name,
+                password: self.password.unwrap_or_default(),
+            }),
+        })
+    }
 }
 
 impl NativeOptions {
@@ -46,14 +82,16 @@ impl NativeOptions {
         let role = match (self.bind, self.connect) {
             (Some(bind), None) => Role::Serve {
                 bind: bind.parse()?,
+                mark: self.so_mark,
             },
             (None, Some(connect)) => {
-                let proxies = self.proxies.iter().map(|proxy| proxy.parse());
-                Role::Dial {
+                let proxies = self.proxies.into_iter().map(NativeProxy::parse);
+                Role::Dial(Way {
                     target: connect.parse()?,
                     proxies: proxies.collect::<Result<_, _>>()?,
                     timeout: Duration::from_millis(self.dial_timeout_ms.into()),
-                }
+                    mark: self.so_mark,
+                })
             }
             _ => {
                 return Err(Error::Option(

@@ -3,6 +3,8 @@
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi_derive::napi;
 use zportal_core::error::Error;
+use zportal_core::link::Hop;
+use zportal_core::proxy::Kind;
 use zportal_core::tunnel::PeerInfo;
 
 use crate::tunnel::NativeTunnel;
@@ -41,13 +43,39 @@ pub struct NativePeer {
     pub address: String,
     /// How long the dial took, or how long a server waited; milliseconds.
     pub dial_ms: f64,
+    /// The hops to it that were dialed, the peer last; none on a server.
+    pub hops: Vec<NativeHop>,
     /// How it speaks: `original`, `silent` (nothing came yet), or version and features.
     pub speech: String,
+}
+
+/// One hop on the way to the peer.
+#[napi(object, object_from_js = false)]
+pub struct NativeHop {
+    /// Where it is.
+    pub address: String,
+    /// What it is.
+    #[napi(ts_type = "'socks5' | 'http' | 'tor' | 'peer'")]
+    pub kind: &'static str,
+    /// How long it took to get there from the hop before, in milliseconds.
+    pub ms: f64,
+}
+
+impl From<Hop> for NativeHop {
+    fn from(hop: Hop) -> NativeHop {
+        NativeHop {
+            address: hop.address,
+            kind: hop.proxy.map_or("peer", Kind::word),
+            // To the tenth: what is beyond is the clock's and the scheduler's.
+            ms: (hop.took.as_secs_f64() * 10_000.0).round() / 10.0,
+        }
+    }
 }
 
 impl From<PeerInfo> for NativePeer {
     fn from(peer: PeerInfo) -> NativePeer {
         NativePeer {
+            hops: peer.hops.into_iter().map(NativeHop::from).collect(),
             address: peer.address,
             dial_ms: peer.established_ms as f64,
             speech: peer.speech,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{Env, Object, Result, ToNapiValue};
 use napi_derive::napi;
-use zportal_core::address::Address;
 use zportal_core::error::Error;
+use zportal_core::link::Way;
 use zportal_core::probe::{self, Answer, HopReport, Questions};
 use zportal_core::tun::InterfaceAddress;
 use zportal_core::wire::features::Features;
 
+use crate::options::NativeProxy;
 use crate::outcome::{NativeFailure, promise};
 
 /// What came of creating a device.
@@ -73,10 +74,12 @@ pub struct HopProbe {
 pub struct WayQuestions {
     /// Where the peer listens.
     pub connect: String,
-    /// SOCKS5 proxies on the way, the nearest first.
-    pub proxies: Vec<String>,
+    /// Proxies on the way, the nearest first.
+    pub proxies: Vec<NativeProxy>,
     /// For the dial to each hop, in milliseconds.
     pub timeout_ms: u32,
+    /// SO_MARK for the packets of the streams that are TCP.
+    pub so_mark: Option<u32>,
     /// The MTU that this end will have.
     pub mtu_bytes: u32,
     /// The inner addresses of this end, with prefix lengths.
@@ -156,15 +159,18 @@ impl NativeProbe {
 
 impl WayQuestions {
     fn parse(self) -> std::result::Result<Questions, Error> {
-        let proxies = self.proxies.iter().map(|proxy| proxy.parse());
+        let proxies = self.proxies.into_iter().map(NativeProxy::parse);
         let addresses = self.addresses.iter().map(|address| {
             let parsed: InterfaceAddress = address.parse()?;
             Ok(parsed.address)
         });
         Ok(Questions {
-            target: self.connect.parse()?,
-            proxies: proxies.collect::<std::result::Result<Vec<Address>, Error>>()?,
-            timeout: Duration::from_millis(self.timeout_ms.into()),
+            way: Way {
+                target: self.connect.parse()?,
+                proxies: proxies.collect::<std::result::Result<_, Error>>()?,
+                timeout: Duration::from_millis(self.timeout_ms.into()),
+                mark: self.so_mark,
+            },
             mtu_bytes: u16::try_from(self.mtu_bytes).unwrap_or(u16::MAX),
             addresses: addresses.collect::<std::result::Result<Vec<IpAddr>, Error>>()?,
         })

@@ -10,6 +10,7 @@ use rustix::net::{
 };
 
 use super::endpoint::Endpoint;
+use super::options;
 use super::resolve::resolve_blocking;
 use super::stream::Transport;
 use super::unix_file::{Obstacle, SocketFile};
@@ -28,9 +29,11 @@ pub(super) struct Bound {
     pub(super) transport: Transport,
 }
 
-pub(super) fn bind(address: &Address) -> Result<Bound, Error> {
+/// With a `mark`, the packets of the streams that are accepted there carry it: the kernel hands it
+/// down from the listening socket.
+pub(super) fn bind(address: &Address, mark: Option<u32>) -> Result<Bound, Error> {
     match address {
-        Address::Tcp { host, port } => bind_host(address, host, *port),
+        Address::Tcp { host, port } => bind_host(address, host, *port, mark),
         Address::UnixPath(path) => {
             let socket = open(AddressFamily::UNIX).map_err(|cause| bind_error(address, cause))?;
             let file = SocketFile::bind(&socket, path, || Ok(listen(&socket, BACKLOG)?))
@@ -55,7 +58,7 @@ pub(super) fn bind(address: &Address) -> Result<Bound, Error> {
 }
 
 /// The first of the host's addresses that can be listened on.
-fn bind_host(address: &Address, host: &Host, port: u16) -> Result<Bound, Error> {
+fn bind_host(address: &Address, host: &Host, port: u16, mark: Option<u32>) -> Result<Bound, Error> {
     let resolved = resolve_blocking(host, port).map_err(|cause| match host {
         Host::Name(name) => Error::Resolve {
             host: name.clone(),
@@ -66,7 +69,7 @@ fn bind_host(address: &Address, host: &Host, port: u16) -> Result<Bound, Error> 
     })?;
     let mut failure = None;
     for one in resolved {
-        match bind_tcp(one) {
+        match bind_tcp(one, mark) {
             Ok((socket, local)) => {
                 return Ok(Bound {
                     file: None,
@@ -82,9 +85,10 @@ fn bind_host(address: &Address, host: &Host, port: u16) -> Result<Bound, Error> 
     Err(bind_error(address, cause))
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+fn bind_tcp(address: SocketAddr, mark: Option<u32>) -> io::Result<(OwnedFd, SocketAddr)> {
     let family = Endpoint::Inet(address).family();
     let socket = open(family)?;
+    options::apply_mark(&socket, mark)?;
     // Connections of the last run that linger in TIME_WAIT are no reason to wait a minute.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if family == AddressFamily::INET6 {

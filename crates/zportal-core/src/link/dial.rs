@@ -1,74 +1,47 @@
 //! From nothing to a stream that ends at the peer, through any number of proxies, in one
 //! deadline.
-//!
-//! Hops are counted from 0: the proxies in order, then the peer. Only hop 0 is resolved and
-//! connected to from here; each proxy is asked for the hop behind it, by name where it has one.
 
 use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
 use super::endpoint::Endpoint;
 use super::race::{connect_any, most_telling};
 use super::resolve::resolve;
 use super::socket::Socket;
-use super::stream::{Stream, Transport};
+use super::stream::{Hop, Stream, Transport};
+use super::way::{Way, dial_error};
 use crate::address::{Address, Host};
 use crate::error::Error;
-use crate::proxy::socks5::Socks5;
-use crate::proxy::{Failure, Handshake, Step};
+use crate::proxy::{Credentials, Handshake, Step};
 
 /// Proxies answer in a few dozen bytes; what is above that is the peer's first frames.
 const READ_BYTES: usize = 4096;
 
-/// Refuses a way to the peer that cannot work whatever the network does: a port 0, or a hop that
-/// the proxy before it has no words for. [`dial`] asks this itself; ask it earlier to refuse
-/// before anything is created.
-///
-/// # Errors
-/// [`Error::Option`].
-pub fn check_way(target: &Address, proxies: &[Address]) -> Result<(), Error> {
-    Way::plan(target, proxies).map(drop)
-}
-
-/// Connects to `target` through `proxies`, the nearest first; `timeout` covers everything.
+/// Connects to the way's target through its proxies; its timeout covers everything.
 ///
 /// Runs on the tunnel's runtime. May be dropped at any time and leaves nothing behind, except
 /// that a name lookup under way ends when the system's resolver gives up.
 ///
 /// # Errors
-/// [`Error::Option`] before anything is tried; [`Error::Resolve`], [`Error::DialRefused`],
-/// [`Error::Dial`], [`Error::DialTimeout`] and the four `Proxy*` errors name the hop.
-pub async fn dial(
-    target: &Address,
-    proxies: &[Address],
-    timeout: Duration,
-) -> Result<Stream, Error> {
-    let way = Way::plan(target, proxies)?;
-    let progress = RefCell::new(Progress {
-        hop: 0,
-        stage: String::new(),
-    });
-    let started = Instant::now();
-    let budget_left = || timeout.saturating_sub(started.elapsed());
-    let work = async {
-        let (socket, transport, answered_by) = way.connect_first(&progress, &budget_left).await?;
-        let (socket, early) = way.pass_proxies(socket, &progress).await?;
-        let socket = socket
-            .into_blocking()
-            .map_err(|cause| way.dial_error(0, cause))?;
-        Ok(Stream {
-            socket,
-            early,
-            peer: way.describe_peer(answered_by),
-            transport,
-        })
+/// [`Error::Option`] and [`Error::SoMark`] before anything is tried; [`Error::Resolve`],
+/// [`Error::DialRefused`], [`Error::Dial`], [`Error::DialTimeout`] and the four `Proxy*` errors
+/// name the hop.
+pub async fn dial(way: &Way) -> Result<Stream, Error> {
+    way.check()?;
+    let dialing = Dialing {
+        way,
+        started: Instant::now(),
+        progress: RefCell::default(),
+        hops: RefCell::default(),
     };
-    match tokio::time::timeout(timeout, work).await {
+    match tokio::time::timeout(way.timeout, dialing.run()).await {
         Ok(outcome) => outcome,
         Err(_elapsed) => {
-            let Progress { hop, stage } = progress.into_inner();
-            let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            let Progress { hop, stage } = dialing.progress.into_inner();
+            let timeout_ms = u64::try_from(way.timeout.as_millis()).unwrap_or(u64::MAX);
             Err(Error::DialTimeout {
                 timeout_ms,
                 hop,
@@ -78,83 +51,74 @@ pub async fn dial(
     }
 }
 
-/// What the dial is waiting for, for the message when the deadline passes.
+/// One dial under way.
+struct Dialing<'a> {
+    way: &'a Way,
+    started: Instant,
+    /// What is being waited for, for the message when the deadline passes.
+    progress: RefCell<Progress>,
+    /// The hops that were reached.
+    hops: RefCell<Vec<Hop>>,
+}
+
+#[derive(Default)]
 struct Progress {
     hop: usize,
     stage: String,
 }
 
-/// All hops, the peer last, and what each proxy will be told.
-struct Way<'a> {
-    hops: Vec<&'a Address>,
-}
-
-impl<'a> Way<'a> {
-    fn plan(target: &'a Address, proxies: &'a [Address]) -> Result<Self, Error> {
-        let hops: Vec<&Address> = proxies.iter().chain([target]).collect();
-        for hop in &hops {
-            if let Address::Tcp { port: 0, .. } = hop {
-                return Err(Error::Option(format!(
-                    "cannot connect to {hop}: port 0 is for listening only, 1 to 65535 are accepted"
-                )));
-            }
-        }
-        if let Address::Tcp {
-            host: Host::V6(address),
-            port,
-        } = hops[0]
-            && address.is_unicast_link_local()
-        {
-            return Err(Error::Option(format!(
-                "cannot connect to {}: a link-local address needs its interface, \
-                 as in [{address}%eth0]:{port}",
-                hops[0]
-            )));
-        }
-        for next in &hops[1..] {
-            Socks5::new(next)?;
-        }
-        Ok(Self { hops })
+impl Dialing<'_> {
+    async fn run(&self) -> Result<Stream, Error> {
+        let (socket, transport, answered_by) = self.connect_first().await?;
+        self.reached();
+        let early = self.pass_proxies(&socket).await?;
+        let socket = socket
+            .into_blocking()
+            .map_err(|cause| self.first_failed(cause))?;
+        Ok(Stream {
+            socket,
+            early,
+            peer: self.way.describe_peer(answered_by),
+            transport,
+            hops: self.hops.take(),
+        })
     }
 
-    /// The hop as messages show it; its number is left out where there is only one.
-    fn label(&self, hop: usize) -> String {
-        match self.hops.len() {
-            1 => self.hops[hop].to_string(),
-            _ => format!("{} (hop {hop})", self.hops[hop]),
-        }
+    fn note(&self, hop: usize, stage: String) {
+        *self.progress.borrow_mut() = Progress { hop, stage };
     }
 
-    fn describe_peer(&self, answered_by: Option<String>) -> String {
-        let (peer, proxies) = self.hops.split_last().expect("the peer is always a hop");
-        if proxies.is_empty() {
-            return answered_by.unwrap_or_else(|| peer.to_string());
-        }
-        let through: Vec<String> = proxies.iter().map(ToString::to_string).collect();
-        format!("{peer} through {}", through.join(", "))
+    /// Notes that the next hop was reached, and how long it took from the one before.
+    fn reached(&self) {
+        let mut hops = self.hops.borrow_mut();
+        let before: Duration = hops.iter().map(|hop| hop.took).sum();
+        let hop = hops.len();
+        hops.push(Hop {
+            address: self.way.address(hop).to_string(),
+            proxy: self.way.proxies.get(hop).map(|proxy| proxy.kind),
+            took: self.started.elapsed().saturating_sub(before),
+        });
+    }
+
+    fn first_failed(&self, cause: io::Error) -> Error {
+        dial_error(self.way.label(0), cause)
     }
 
     /// Hop 0, and who answered there if its address alone does not say.
-    async fn connect_first(
-        &self,
-        progress: &RefCell<Progress>,
-        budget_left: &impl Fn() -> Duration,
-    ) -> Result<(Socket, Transport, Option<String>), Error> {
-        let note = |stage: String| *progress.borrow_mut() = Progress { hop: 0, stage };
-        let Address::Tcp { host, port } = self.hops[0] else {
-            note(format!(
-                "waiting for a place in the backlog of {}",
-                self.label(0)
-            ));
-            let endpoint = Endpoint::unix(self.hops[0])
+    async fn connect_first(&self) -> Result<(Socket, Transport, Option<String>), Error> {
+        let (label, mark) = (self.way.label(0), self.way.mark);
+        let first = self.way.address(0);
+        let Address::Tcp { host, port } = first else {
+            self.note(0, format!("waiting for a place in the backlog of {label}"));
+            let endpoint = Endpoint::unix(first)
                 .and_then(|unix| unix.ok_or(io::ErrorKind::InvalidInput.into()))
-                .map_err(|cause| self.dial_error(0, cause))?;
-            let socket = Socket::connect(&endpoint)
+                .map_err(|cause| self.first_failed(cause))?;
+            let socket = Socket::connect(&endpoint, mark)
                 .await
-                .map_err(|c| self.dial_error(0, c))?;
+                .map_err(|cause| self.first_failed(cause))?;
             return Ok((socket, endpoint.transport(), None));
         };
-        note(format!("resolving the name of {}", self.label(0)));
+        self.note(0, format!("resolving the name of {label}"));
         let addresses = match (resolve(host, *port).await, host) {
             (Ok(addresses), _) => addresses,
             (Err(cause), Host::Name(name)) => {
@@ -164,132 +128,90 @@ impl<'a> Way<'a> {
                     cause,
                 });
             }
-            (Err(cause), _) => return Err(self.dial_error(0, cause)),
+            (Err(cause), _) => return Err(self.first_failed(cause)),
         };
         let tried: Vec<String> = addresses.iter().map(|one| one.ip().to_string()).collect();
         let tried = match host {
             Host::Name(_) => format!(" at {}", tried.join(", ")),
             _ => String::new(),
         };
-        note(format!(
-            "waiting for {}{tried} to accept the connection",
-            self.label(0)
-        ));
-        match connect_any(&addresses, budget_left()).await {
+        self.note(
+            0,
+            format!("waiting for {label}{tried} to accept the connection"),
+        );
+        let budget = self.way.timeout.saturating_sub(self.started.elapsed());
+        match connect_any(&addresses, mark, budget).await {
             Ok((socket, address)) => {
                 let answered_by = match host {
-                    Host::Name(_) => Some(format!("{} ({})", self.hops[0], address.ip())),
+                    Host::Name(_) => Some(format!("{first} ({})", address.ip())),
                     _ => None,
                 };
                 Ok((socket, Transport::Tcp, answered_by))
             }
             Err(failures) => {
                 let cause = most_telling(failures).unwrap_or(io::ErrorKind::NotFound.into());
-                Err(self.dial_error_at(format!("{}{tried}", self.label(0)), 0, cause))
+                Err(dial_error(format!("{label}{tried}"), cause))
             }
         }
     }
 
     /// Each proxy in turn joins us to the hop behind it. Bytes that follow one proxy's answer
     /// come from the next hop; those that follow the last one's belong to the tunnel.
-    async fn pass_proxies(
-        &self,
-        socket: Socket,
-        progress: &RefCell<Progress>,
-    ) -> Result<(Socket, Vec<u8>), Error> {
+    async fn pass_proxies(&self, socket: &Socket) -> Result<Vec<u8>, Error> {
         let mut input = Vec::new();
         let mut buffer = [0; READ_BYTES];
-        for hop in 0..self.hops.len() - 1 {
-            let mut handshake = Handshake::Socks5(Socks5::new(self.hops[hop + 1])?);
+        for hop in 0..self.way.proxies.len() {
+            let mut handshake = self.way.handshake(hop, &fresh_credentials()?)?;
             loop {
                 match handshake.advance(&input) {
                     Step::Send { bytes, consumed } => {
                         input.drain(..consumed);
-                        self.note_handshake(progress, hop, &handshake);
+                        self.note_handshake(hop, &handshake);
                         let sent = socket.write_all(&bytes).await;
-                        sent.map_err(|cause| self.lost(hop, &handshake, Some(cause)))?;
+                        sent.map_err(|cause| self.lost(hop, &handshake, Some(&cause)))?;
                     }
                     Step::NeedMore => {
                         input.clear();
-                        self.note_handshake(progress, hop, &handshake);
+                        self.note_handshake(hop, &handshake);
                         match socket.read(&mut buffer).await {
                             Ok(0) => return Err(self.lost(hop, &handshake, None)),
                             Ok(count) => input.extend_from_slice(&buffer[..count]),
-                            Err(cause) => return Err(self.lost(hop, &handshake, Some(cause))),
+                            Err(cause) => return Err(self.lost(hop, &handshake, Some(&cause))),
                         }
                     }
                     Step::Done { consumed } => {
                         input.drain(..consumed);
                         break;
                     }
-                    Step::Failed(failure) => return Err(self.refused(hop, failure)),
+                    Step::Failed(failure) => return Err(self.way.refused(hop, failure)),
                 }
             }
+            self.reached();
         }
-        Ok((socket, input))
+        Ok(input)
     }
 
-    fn note_handshake(&self, progress: &RefCell<Progress>, hop: usize, handshake: &Handshake) {
-        let (proxy, next) = (self.label(hop), self.label(hop + 1));
+    fn note_handshake(&self, hop: usize, handshake: &Handshake) {
+        let (proxy, next) = (self.way.label(hop), self.way.label(hop + 1));
         let awaiting = handshake.awaiting();
-        let stage = format!("proxy {proxy}, asked for {next}, still owes {awaiting}");
-        *progress.borrow_mut() = Progress { hop, stage };
-    }
-
-    fn lost(&self, hop: usize, handshake: &Handshake, cause: Option<io::Error>) -> Error {
-        let awaiting = handshake.awaiting();
-        let how = match cause {
-            None => "it ended the stream".to_owned(),
-            Some(cause) => cause.to_string(),
-        };
-        Error::ProxyClosed {
-            address: self.label(hop),
+        self.note(
             hop,
-            detail: format!(
-                "it owed {awaiting}, asked for {}: {how}",
-                self.label(hop + 1)
-            ),
-        }
+            format!("proxy {proxy}, asked for {next}, still owes {awaiting}"),
+        );
     }
 
-    fn refused(&self, hop: usize, failure: Failure) -> Error {
-        let address = self.label(hop);
-        match failure {
-            Failure::Auth(detail) => Error::ProxyAuth {
-                address,
-                hop,
-                detail,
-            },
-            Failure::Refused(detail) => Error::ProxyRefused {
-                address,
-                hop,
-                target: self.label(hop + 1),
-                detail,
-            },
-            Failure::Protocol(detail) => Error::ProxyProtocol {
-                address,
-                hop,
-                detail,
-            },
+    /// The stream ended, or broke, before the proxy's answer was whole.
+    fn lost(&self, hop: usize, handshake: &Handshake, cause: Option<&io::Error>) -> Error {
+        match handshake.ended() {
+            Some(failure) => self.way.refused(hop, failure),
+            None => self.way.lost(hop, handshake.awaiting(), cause),
         }
     }
+}
 
-    fn dial_error(&self, hop: usize, cause: io::Error) -> Error {
-        self.dial_error_at(self.label(hop), hop, cause)
-    }
-
-    fn dial_error_at(&self, address: String, hop: usize, cause: io::Error) -> Error {
-        match cause.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Error::DialRefused {
-                address,
-                hop,
-                cause,
-            },
-            _ => Error::Dial {
-                address,
-                hop,
-                cause,
-            },
-        }
-    }
+fn fresh_credentials() -> Result<Credentials, Error> {
+    let mut random = [0; 16];
+    getrandom(&mut random, GetRandomFlags::empty())
+        .map_err(|errno| Error::Internal(format!("getrandom: {errno}")))?;
+    Ok(Credentials::isolation(random))
 }

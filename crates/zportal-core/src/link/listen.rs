@@ -54,12 +54,21 @@ impl Listener {
     /// [`Error::BindInUse`], [`Error::Resolve`], and [`Error::Bind`] with the cure where there
     /// is a usual one.
     pub fn bind(address: &Address) -> Result<Self, Error> {
+        Self::bind_marked(address, None)
+    }
+
+    /// The same, with SO_MARK on the packets of its TCP streams.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`], and [`Error::SoMark`].
+    pub fn bind_marked(address: &Address, mark: Option<u32>) -> Result<Self, Error> {
+        options::check_mark(mark)?;
         let Bound {
             file,
             socket,
             local,
             transport,
-        } = bind(address)?;
+        } = bind(address, mark)?;
         let reserve = RefCell::new(spare_descriptor());
         Ok(Self {
             _file: file,
@@ -151,6 +160,7 @@ impl Listener {
             early: Vec::new(),
             peer,
             transport: self.transport,
+            hops: Vec::new(),
         }
     }
 

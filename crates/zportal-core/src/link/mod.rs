@@ -10,9 +10,9 @@
 //! and a connect to a black hole completes after two minutes. The stream's life as a tunnel,
 //! where speed matters, is all io_uring.
 //!
-//! `dial` → `chain` (hops, deadline) → `race` (addresses of a name) → `socket` (readiness);
-//! `listen` → `bind` → `unix_file` (who owns the socket's file). `resolve` and `options` serve both;
-//! `network` tells when dialing again is worth it.
+//! `way` (where to, checked) → `dial` (hops, deadline) → `race` (addresses of a name) → `socket`
+//! (readiness); `listen` → `bind` → `unix_file` (who owns the socket's file). `resolve` and `options`
+//! serve both; `network` tells when dialing again is worth it.
 
 #![deny(unsafe_code)]
 
@@ -28,8 +28,10 @@ mod resolve;
 mod socket;
 mod stream;
 mod unix_file;
+mod way;
 
-pub use dial::{check_way, dial};
+pub use dial::dial;
 pub use listen::Listener;
 pub use network::NetworkWatch;
-pub use stream::{Stream, Transport};
+pub use stream::{Hop, Stream, Transport};
+pub use way::Way;

@@ -7,7 +7,10 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
+use socket2::SockRef;
+
+use crate::error::Error;
 
 /// A silent peer is asked for a sign of life after this long.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -37,4 +40,23 @@ pub(super) fn apply_tcp_or_warn(socket: impl AsFd, peer: &str) {
     if let Err(cause) = apply_tcp(socket) {
         log::warn!("cannot set TCP options on the connection with {peer}: {cause}");
     }
+}
+
+/// Sets SO_MARK, so that routing rules can keep the tunnel's own stream out of the tunnel: before
+/// the socket connects or listens, because the first packet is routed by it.
+pub(super) fn apply_mark(socket: impl AsFd, mark: Option<u32>) -> io::Result<()> {
+    match mark {
+        Some(mark) => SockRef::from(&socket).set_mark(mark),
+        None => Ok(()),
+    }
+}
+
+/// Whether the kernel lets us do that; asked before anything is created.
+pub(super) fn check_mark(mark: Option<u32>) -> Result<(), Error> {
+    let Some(mark) = mark else { return Ok(()) };
+    let flags = SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+        .map_err(Into::into)
+        .and_then(|probe| apply_mark(&probe, Some(mark)))
+        .map_err(|cause| Error::SoMark { mark, cause })
 }

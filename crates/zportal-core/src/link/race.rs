@@ -19,10 +19,11 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 type Attempt = Pin<Box<dyn Future<Output = io::Result<Socket>>>>;
 
-/// Tries every address; `budget` is what is left of the deadline, so that the last address still
+/// Tries every address, marked with `mark`; `budget` is what is left of the deadline, so that the last address still
 /// gets its share of a short one. The failures come in the order in which they happened.
 pub(super) async fn connect_any(
     addresses: &[SocketAddr],
+    mark: Option<u32>,
     budget: Duration,
 ) -> Result<(Socket, SocketAddr), Vec<(SocketAddr, io::Error)>> {
     let shares = u32::try_from(addresses.len())
@@ -36,7 +37,7 @@ pub(super) async fn connect_any(
         match waiting.next() {
             Some(address) => running.push((
                 address,
-                Box::pin(async move { Socket::connect(&Endpoint::Inet(address)).await }),
+                Box::pin(async move { Socket::connect(&Endpoint::Inet(address), mark).await }),
             )),
             None if running.is_empty() => return Err(failed),
             None => {}
@@ -132,13 +133,13 @@ mod tests {
             [refuses, swallows, answers],
             [answers, swallows, refuses],
         ] {
-            let (_socket, address) = run(connect_any(&addresses, MINUTE)).unwrap();
+            let (_socket, address) = run(connect_any(&addresses, None, MINUTE)).unwrap();
             assert_eq!(address, answers);
         }
         // The first attempt alone does not eat a short deadline either.
         let short = Duration::from_millis(400);
         let addresses = [swallows, swallows, answers];
-        let race = connect_any(&addresses, short);
+        let race = connect_any(&addresses, None, short);
         let outcome = run(async { tokio::time::timeout(short, race).await });
         assert_eq!(outcome.expect("the last had its share").unwrap().1, answers);
     }
@@ -147,11 +148,11 @@ mod tests {
     fn when_all_fail_every_failure_is_told() {
         let (_taken, refuses) = refusing();
         let unroutable = "[::ffff:0:0]:1".parse().unwrap();
-        let failures = run(connect_any(&[unroutable, refuses], MINUTE)).unwrap_err();
+        let failures = run(connect_any(&[unroutable, refuses], None, MINUTE)).unwrap_err();
         let of: Vec<SocketAddr> = failures.iter().map(|(address, _)| *address).collect();
         assert_eq!(of.len(), 2);
         assert!(of.contains(&refuses) && of.contains(&unroutable));
-        assert!(run(connect_any(&[], MINUTE)).unwrap_err().is_empty());
+        assert!(run(connect_any(&[], None, MINUTE)).unwrap_err().is_empty());
     }
 
     #[test]

@@ -25,12 +25,15 @@ const BACKLOG_RETRY: Duration = Duration::from_millis(10);
 pub(super) struct Socket(AsyncFd<OwnedFd>);
 
 impl Socket {
-    pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Self> {
+    /// With a `mark`, every packet of it carries that, from the first on.
+    pub(super) async fn connect(endpoint: &Endpoint, mark: Option<u32>) -> io::Result<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fd = socket_with(endpoint.family(), SocketType::STREAM, flags, None)?;
-        // Whatever must be set before the first packet leaves (SO_MARK) belongs here.
         match endpoint {
-            Endpoint::Inet(address) => Self::connect_inet(fd, address).await,
+            Endpoint::Inet(address) => {
+                options::apply_mark(&fd, mark)?;
+                Self::connect_inet(fd, address).await
+            }
             Endpoint::Unix(address) => loop {
                 match connect(&fd, address) {
                     Ok(()) => return Self::watch(fd),

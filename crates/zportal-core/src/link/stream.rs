@@ -1,6 +1,9 @@
 //! A stream that is ready for the packet loop.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use crate::proxy::Kind;
 
 /// A connected byte stream, ready to carry frames.
 #[derive(Debug)]
@@ -14,6 +17,21 @@ pub struct Stream {
     pub peer: String,
     /// What the first hop runs over.
     pub transport: Transport,
+    /// The hops that were dialed, the nearest first and the peer last; none if the peer came to
+    /// us.
+    pub hops: Vec<Hop>,
+}
+
+/// One hop of a dialed way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// Where it is, as the hop before it was told.
+    pub address: String,
+    /// The kind of proxy, or nothing for the peer.
+    pub proxy: Option<Kind>,
+    /// How long it took to get there from the hop before: for the first one resolution and
+    /// connection, for the others the handshake that asked for them.
+    pub took: Duration,
 }
 
 /// What kind of socket a [`Stream`] has.

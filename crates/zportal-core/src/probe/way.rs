@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
 
-use crate::address::Address;
 use crate::error::Error;
-use crate::link::{self, Stream};
+use crate::link::{self, Stream, Way};
 use crate::wire::decoder::Decoder;
 use crate::wire::header::{FLAG_CONTROL, HEADER_BYTES, MAX_PAYLOAD_BYTES};
 use crate::wire::hello::{HELLO_BYTES, Hello, digest};
@@ -26,12 +25,8 @@ const HEARD_BYTES: usize = 1024;
 /// What to ask.
 #[derive(Debug, Clone)]
 pub struct Questions {
-    /// Where the peer listens.
-    pub target: Address,
-    /// SOCKS5 proxies on the way, the nearest first.
-    pub proxies: Vec<Address>,
-    /// For the dial to each hop.
-    pub timeout: Duration,
+    /// The way; its timeout is for the dial to each hop.
+    pub way: Way,
     /// The MTU that this end will have.
     pub mtu_bytes: u16,
     /// The addresses that this end will have inside the tunnel.
@@ -81,20 +76,28 @@ pub enum Answer {
 /// # Errors
 /// [`Error::Option`] for a way that cannot work, [`Error::Internal`] where no runtime starts.
 pub fn way(questions: &Questions) -> Result<Vec<HopReport>, Error> {
-    link::check_way(&questions.target, &questions.proxies)?;
+    questions.way.check()?;
     // No tokio-uring here: where io_uring is forbidden the way can be asked for all the same.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| Error::Internal(format!("no runtime: {cause}")))?;
-    let hops = questions.proxies.iter().chain([&questions.target]);
+    let proxies = &questions.way.proxies;
     let mut reports = Vec::new();
-    for (place, hop) in hops.enumerate() {
-        let before = &questions.proxies[..place];
+    for place in 0..=proxies.len() {
+        let is_peer = place == proxies.len();
+        let hop = match is_peer {
+            true => &questions.way.target,
+            false => &proxies[place].address,
+        };
+        let until_there = Way {
+            target: hop.clone(),
+            proxies: proxies[..place].to_vec(),
+            ..questions.way
+        };
         let started = Instant::now();
-        let dialed = runtime.block_on(link::dial(hop, before, questions.timeout));
+        let dialed = runtime.block_on(link::dial(&until_there));
         let took = started.elapsed();
-        let is_peer = place == questions.proxies.len();
         let outcome = dialed.map(|stream| match is_peer {
             true => listen_to(stream, questions),
             false => Answer::Reached,

@@ -1,4 +1,5 @@
-//! SOCKS5 (RFC 1928) as a client: greeting, choice of a method, CONNECT, reply.
+//! SOCKS5 (RFC 1928) as a client: greeting, choice of a method, name and password where the
+//! proxy chooses that (RFC 1929), CONNECT, reply.
 //!
 //! The target's name goes to the proxy as a name and is never resolved here.
 //!
@@ -7,96 +8,105 @@
 //! address may be anything including an empty name, and a refusal counts as soon as its code
 //! has arrived, because some servers close without sending the rest.
 
+mod answers;
+mod requests;
+
+use super::credentials::{Credentials, Hidden};
 use super::step::{Failure, Step};
-use crate::address::{Address, Host};
+use crate::address::Address;
 use crate::error::Error;
+use answers::{ANSWER_LIMIT_BYTES, Verdict, judge_login, judge_method, judge_reply};
 
 const VERSION: u8 = 0x05;
-const COMMAND_CONNECT: u8 = 0x01;
 
 const METHOD_NONE: u8 = 0x00;
 const METHOD_GSSAPI: u8 = 0x01;
 const METHOD_PASSWORD: u8 = 0x02;
 const METHOD_NOT_ACCEPTABLE: u8 = 0xff;
 
-/// The methods offered, in the order of preference. RFC 1929 adds [`METHOD_PASSWORD`] here, and
-/// a state between [`State::Method`] and [`State::Reply`].
-const OFFERED: &[u8] = &[METHOD_NONE];
-
-const TYPE_V4: u8 = 0x01;
-const TYPE_NAME: u8 = 0x03;
-const TYPE_V6: u8 = 0x04;
-
-const REPLY_SUCCEEDED: u8 = 0x00;
-
-/// Version, reply, reserved byte, address type, and the length of a name: as far as a reply has
-/// to be read to know its length.
-const REPLY_HEAD_BYTES: usize = 4;
-/// The longest answer: a reply whose bound address is a name of 255 bytes.
-const ANSWER_LIMIT_BYTES: usize = REPLY_HEAD_BYTES + 1 + 255 + 2;
-
 /// The client's side of one handshake.
 #[derive(Debug)]
 pub struct Socks5 {
     state: State,
+    /// The methods that the proxy may choose from.
+    offered: &'static [u8],
+    /// Name and password as RFC 1929 has them; empty where there are none.
+    login: Hidden,
     request: Vec<u8>,
     /// The part of the current answer that has arrived; never above [`ANSWER_LIMIT_BYTES`].
     answer: Vec<u8>,
+    /// Whether the target is an onion service and the proxy a Tor, which can say more.
+    wants_onion: bool,
 }
 
 #[derive(Debug)]
 enum State {
     Greeting,
     Method,
+    Login,
     Reply,
     Joined,
     Failed(Failure),
-}
-
-/// What the answer read so far amounts to.
-enum Verdict {
-    /// It has at least this many bytes.
-    Needs(usize),
-    /// It ends here and is good.
-    Good,
-    Bad(Failure),
 }
 
 impl Socks5 {
     /// A handshake that asks for a connection to `target`.
     ///
     /// # Errors
-    /// [`Error::Option`] if SOCKS5 has no words for the target: a Unix socket, an address with
-    /// an interface, a name of no or of more than 255 bytes.
-    pub fn new(target: &Address) -> Result<Self, Error> {
-        let request = request(target).map_err(|reason| {
+    /// [`Error::Option`] if SOCKS5 has no words for the target (a Unix socket, an address with
+    /// an interface, a name of no or of more than 255 bytes) or for the credentials.
+    pub fn new(target: &Address, credentials: Option<&Credentials>) -> Result<Self, Error> {
+        let request = requests::connect(target).map_err(|reason| {
             Error::Option(format!("a SOCKS5 proxy cannot reach {target}: {reason}"))
         })?;
+        let (offered, login): (&[u8], _) = match credentials {
+            None => (&[METHOD_NONE], Vec::new()),
+            Some(credentials) => (
+                &[METHOD_NONE, METHOD_PASSWORD],
+                requests::login(credentials).map_err(Error::Option)?,
+            ),
+        };
         Ok(Self {
             state: State::Greeting,
+            offered,
+            login: Hidden(login),
             request,
             answer: Vec::with_capacity(ANSWER_LIMIT_BYTES),
+            wants_onion: false,
         })
+    }
+
+    /// The same with Tor, which puts streams with different credentials on different circuits:
+    /// only the method that carries them is offered, so that no shared circuit can come of it.
+    ///
+    /// # Errors
+    /// As [`Socks5::new`].
+    pub fn tor(target: &Address, credentials: Option<&Credentials>) -> Result<Self, Error> {
+        let mut machine = Self::new(target, credentials)?;
+        if credentials.is_some() {
+            machine.offered = &[METHOD_PASSWORD];
+        }
+        machine.wants_onion = target.is_onion();
+        Ok(machine)
     }
 
     /// Goes on with the bytes that arrived, in order and each once, however they were cut. The
     /// first call takes none.
     pub fn advance(&mut self, input: &[u8]) -> Step {
-        let judge = match &self.state {
+        match &self.state {
             State::Greeting => {
                 self.state = State::Method;
-                let mut bytes = vec![VERSION, OFFERED.len() as u8];
-                bytes.extend_from_slice(OFFERED);
+                let mut bytes = vec![VERSION, self.offered.len() as u8];
+                bytes.extend_from_slice(self.offered);
                 return Step::Send { bytes, consumed: 0 };
             }
-            State::Method => judge_method,
-            State::Reply => judge_reply,
             State::Joined => return Step::Done { consumed: 0 },
             State::Failed(failure) => return Step::Failed(failure.clone()),
-        };
+            State::Method | State::Login | State::Reply => {}
+        }
         let mut consumed = 0;
         loop {
-            match judge(&self.answer) {
+            match self.judge() {
                 Verdict::Needs(wanted) => {
                     let missing = wanted - self.answer.len();
                     let rest = &input[consumed..];
@@ -116,143 +126,37 @@ impl Socks5 {
         }
     }
 
-    fn answered(&mut self, consumed: usize) -> Step {
-        self.answer.clear();
-        if let State::Method = self.state {
-            self.state = State::Reply;
-            return Step::Send {
-                bytes: std::mem::take(&mut self.request),
-                consumed,
-            };
+    fn judge(&self) -> Verdict {
+        match self.state {
+            State::Method => judge_method(&self.answer, self.offered),
+            State::Login => judge_login(&self.answer),
+            _ => judge_reply(&self.answer, self.wants_onion),
         }
-        self.state = State::Joined;
-        Step::Done { consumed }
+    }
+
+    fn answered(&mut self, consumed: usize) -> Step {
+        let wants_login =
+            matches!(self.state, State::Method) && self.answer.get(1) == Some(&METHOD_PASSWORD);
+        self.answer.clear();
+        let (state, bytes) = match self.state {
+            State::Method if wants_login => (State::Login, std::mem::take(&mut self.login.0)),
+            State::Method | State::Login => (State::Reply, std::mem::take(&mut self.request)),
+            _ => {
+                self.state = State::Joined;
+                return Step::Done { consumed };
+            }
+        };
+        self.state = state;
+        Step::Send { bytes, consumed }
     }
 
     /// What the proxy owes us now, as it reads behind "waiting for".
     pub fn awaiting(&self) -> &'static str {
         match self.state {
             State::Greeting | State::Method => "its choice of an authentication method",
+            State::Login => "its answer to the name and password",
             State::Reply => "its reply to the request to connect",
             State::Joined | State::Failed(_) => "nothing more",
         }
     }
-}
-
-fn request(target: &Address) -> Result<Vec<u8>, String> {
-    let (host, port) = match target {
-        Address::Tcp { host, port } => (host, port),
-        Address::UnixPath(_) | Address::UnixAbstract(_) => {
-            return Err("it knows only hosts with ports, no Unix sockets".into());
-        }
-    };
-    let mut bytes = vec![VERSION, COMMAND_CONNECT, 0x00];
-    match host {
-        Host::V4(address) => {
-            bytes.push(TYPE_V4);
-            bytes.extend_from_slice(&address.octets());
-        }
-        Host::V6(address) => {
-            bytes.push(TYPE_V6);
-            bytes.extend_from_slice(&address.octets());
-        }
-        Host::V6Zone(..) => {
-            return Err("the interface in it has a meaning on this machine only".into());
-        }
-        Host::Name(name) => {
-            let length = u8::try_from(name.len()).unwrap_or(0);
-            if length == 0 {
-                return Err(format!(
-                    "its name has {} bytes, where 1 to 255 fit",
-                    name.len()
-                ));
-            }
-            bytes.extend_from_slice(&[TYPE_NAME, length]);
-            bytes.extend_from_slice(name.as_bytes());
-        }
-    }
-    bytes.extend_from_slice(&port.to_be_bytes());
-    Ok(bytes)
-}
-
-fn judge_method(answer: &[u8]) -> Verdict {
-    match *answer {
-        [] => Verdict::Needs(1),
-        [VERSION] => Verdict::Needs(2),
-        [VERSION, method, ..] if OFFERED.contains(&method) => Verdict::Good,
-        [VERSION, METHOD_NOT_ACCEPTABLE, ..] => Verdict::Bad(Failure::Auth(
-            "it accepts no client without a name and password or another proof (method 0xff)"
-                .into(),
-        )),
-        [VERSION, METHOD_PASSWORD, ..] => Verdict::Bad(Failure::Auth(
-            "it insists on a name and password (method 0x02)".into(),
-        )),
-        [VERSION, METHOD_GSSAPI, ..] => {
-            Verdict::Bad(Failure::Auth("it insists on GSSAPI (method 0x01)".into()))
-        }
-        [VERSION, method, ..] => Verdict::Bad(Failure::Protocol(format!(
-            "it chose authentication method {method:#04x}, which was not offered"
-        ))),
-        [version, ..] => wrong_version(version),
-    }
-}
-
-fn judge_reply(answer: &[u8]) -> Verdict {
-    match *answer {
-        [] => Verdict::Needs(1),
-        [VERSION] => Verdict::Needs(2),
-        [VERSION, REPLY_SUCCEEDED] | [VERSION, REPLY_SUCCEEDED, _] => {
-            Verdict::Needs(REPLY_HEAD_BYTES)
-        }
-        [VERSION, REPLY_SUCCEEDED, _, kind, ref bound @ ..] => {
-            let address_bytes = match (kind, bound) {
-                (TYPE_V4, _) => 4,
-                (TYPE_V6, _) => 16,
-                (TYPE_NAME, []) => return Verdict::Needs(REPLY_HEAD_BYTES + 1),
-                (TYPE_NAME, [length, ..]) => 1 + usize::from(*length),
-                _ => {
-                    return Verdict::Bad(Failure::Protocol(format!(
-                        "its reply has the unknown address type {kind:#04x}"
-                    )));
-                }
-            };
-            let wanted = REPLY_HEAD_BYTES + address_bytes + 2;
-            if answer.len() < wanted {
-                Verdict::Needs(wanted)
-            } else {
-                Verdict::Good
-            }
-        }
-        [VERSION, code, ..] => Verdict::Bad(Failure::Refused(refusal(code))),
-        [version, ..] => wrong_version(version),
-    }
-}
-
-fn wrong_version(version: u8) -> Verdict {
-    let guess = match version {
-        b'H' => " (an HTTP server?)",
-        b'S' => " (an SSH server?)",
-        0x00 => " (a SOCKS4 proxy?)",
-        0x15 | 0x16 => " (a TLS server?)",
-        _ => "",
-    };
-    Verdict::Bad(Failure::Protocol(format!(
-        "its answer starts with {version:#04x} instead of SOCKS version 0x05{guess}"
-    )))
-}
-
-/// RFC 1928 §6, with what each usually means.
-fn refusal(code: u8) -> String {
-    let sentence = match code {
-        0x01 => "general failure of the SOCKS server",
-        0x02 => "its rules do not allow this connection",
-        0x03 => "network unreachable from there",
-        0x04 => "host unreachable from there, or its name is unknown there",
-        0x05 => "the target refused the connection",
-        0x06 => "TTL expired on the way: the target did not answer in time",
-        0x07 => "it does not support the CONNECT command",
-        0x08 => "it does not support this type of address (IPv4, IPv6 or name)",
-        _ => "a reply code that RFC 1928 does not know",
-    };
-    format!("{sentence} (reply {code:#04x})")
 }

@@ -8,7 +8,7 @@ use super::idle::watch;
 use super::request::Role;
 use super::thread::TunnelThread;
 use crate::error::Error;
-use crate::link::{self, NetworkWatch, Stream};
+use crate::link::{self, NetworkWatch, Stream, Way};
 
 /// A dial that was under way for less than this when the network came back goes on: it may be the
 /// very one that has found it.
@@ -31,32 +31,24 @@ impl TunnelThread<'_> {
         match (&self.options.role, &self.listener) {
             (Role::Serve { .. }, Some(listener)) => listener.accept().await,
             (Role::Serve { .. }, None) => Err(Error::Internal("a server without listener".into())),
-            (Role::Dial { .. }, _) => self.dial().await,
+            (Role::Dial(way), _) => self.dial(way).await,
         }
     }
 
     /// Dials; anew when the network comes back meanwhile, because the kernel asks again only after
     /// pauses that double.
-    async fn dial(&self) -> Result<Stream, Error> {
-        let Role::Dial {
-            target,
-            proxies,
-            timeout,
-        } = &self.options.role
-        else {
-            return Err(Error::Internal("a server that dials".into()));
-        };
+    async fn dial(&self, way: &Way) -> Result<Stream, Error> {
         for _ in 1..DIALS_MAX {
             // What was announced until now, this dial will see by itself.
             self.forget_announcements();
             let begun_at = Instant::now();
             tokio::select! {
                 biased;
-                outcome = link::dial(target, proxies, *timeout) => return outcome,
+                outcome = link::dial(way) => return outcome,
                 () = self.network_came_back_after(begun_at + DIAL_YOUNG) => {}
             }
         }
-        link::dial(target, proxies, *timeout).await
+        link::dial(way).await
     }
 
     async fn network_came_back_after(&self, moment: Instant) {

@@ -1,10 +1,10 @@
 //! What can be asked of a tunnel, and what it answers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::address::Address;
 use crate::error::Error;
+use crate::link::{Hop, Way};
 use crate::tun::TunOptions;
 
 /// Which end of the link this is.
@@ -14,16 +14,11 @@ pub enum Role {
     Serve {
         /// Where.
         bind: Address,
+        /// SO_MARK for the packets of a TCP stream.
+        mark: Option<u32>,
     },
     /// Goes to the peer.
-    Dial {
-        /// Where the peer listens.
-        target: Address,
-        /// SOCKS5 proxies on the way, the nearest first.
-        proxies: Vec<Address>,
-        /// For the whole dial: resolution, connection and every proxy.
-        timeout: Duration,
-    },
+    Dial(Way),
 }
 
 /// Everything a tunnel needs to know.
@@ -56,6 +51,8 @@ pub struct PeerInfo {
     pub address: String,
     /// How long the dial took, milliseconds; on a server, how long it was waited for.
     pub established_ms: u64,
+    /// The hops to it that were dialed, the peer last; none on a server.
+    pub hops: Vec<Hop>,
     /// How it speaks: `original`, `silent` (nothing came yet), or version and features.
     pub speech: String,
 }

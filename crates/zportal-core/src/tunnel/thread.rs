@@ -14,7 +14,7 @@ use super::reach::watch_network;
 use super::request::{Opened, Options, PeerInfo, Reply, Role};
 use super::shared::Shared;
 use crate::error::Error;
-use crate::link::{self, Listener, NetworkWatch, Stream, Transport};
+use crate::link::{Listener, NetworkWatch, Stream, Transport};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
@@ -123,11 +123,9 @@ impl<'a> TunnelThread<'a> {
         // The listener first: an address in use is the commoner mistake, and a TUN that appears
         // and goes again disturbs routing daemons.
         let listener = match &options.role {
-            Role::Serve { bind } => Some(Listener::bind(bind)?),
-            Role::Dial {
-                target, proxies, ..
-            } => {
-                link::check_way(target, proxies)?;
+            Role::Serve { bind, mark } => Some(Listener::bind_marked(bind, *mark)?),
+            Role::Dial(way) => {
+                way.check()?;
                 None
             }
         };
@@ -182,6 +180,7 @@ impl<'a> TunnelThread<'a> {
         let shared = self.shared;
         let established_ms = u64::try_from(wanted_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let address = stream.peer.clone();
+        let hops = stream.hops.clone();
         if let Err(cause) = self.tun.set_offloads(Features::NONE) {
             let message = format!("the kernel refused to end its offloads: {cause}");
             shared.notices.warn("offloads-refused", message);
@@ -202,6 +201,7 @@ impl<'a> TunnelThread<'a> {
                 reply(Ok(PeerInfo {
                     address,
                     established_ms,
+                    hops,
                     speech: speech.to_string(),
                 }));
             }

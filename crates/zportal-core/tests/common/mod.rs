@@ -97,6 +97,7 @@ impl Bench {
                 early,
                 peer: "test".into(),
                 transport: Transport::Unix,
+                hops: Vec::new(),
             };
             let around = Surroundings {
                 tun: &tun,

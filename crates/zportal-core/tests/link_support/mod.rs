@@ -20,7 +20,9 @@ use rustix::fs::OFlags;
 use rustix::io::FdFlags;
 use rustix::net::sockopt;
 use zportal_core::address::Address;
-use zportal_core::link::{Stream, Transport};
+use zportal_core::error::Error;
+use zportal_core::link::{Stream, Transport, Way};
+use zportal_core::proxy::Proxy;
 
 /// Long enough never to expire on a loaded machine; for dials that should succeed.
 pub const PATIENT: Duration = Duration::from_secs(60);
@@ -101,6 +103,24 @@ pub fn run<F: Future>(future: F) -> F::Output {
 
 pub fn address(text: impl AsRef<str>) -> Address {
     Address::from_str(text.as_ref()).unwrap()
+}
+
+/// A way through SOCKS5 proxies without passwords.
+pub fn way(target: &Address, proxies: &[Address], timeout: Duration) -> Way {
+    Way {
+        target: target.clone(),
+        proxies: proxies.iter().cloned().map(Proxy::from).collect(),
+        timeout,
+        mark: None,
+    }
+}
+
+pub async fn dial(
+    target: &Address,
+    proxies: &[Address],
+    timeout: Duration,
+) -> Result<Stream, Error> {
+    zportal_core::link::dial(&way(target, proxies, timeout)).await
 }
 
 /// A name that no other test of any process uses.
