@@ -12,6 +12,7 @@ import { argv, env } from 'node:process'
 import { pathToFileURL } from 'node:url'
 
 import { endWithSignals, ROOT, run } from './run.mjs'
+import { unpack, UNPACKED_PATH } from './unpack.mjs'
 
 /** Something that we cannot install ourselves; the message is for the user as it stands. */
 export class Unmet extends Error {}
@@ -28,15 +29,19 @@ const NETWORK_TOOLS = {
 }
 /** Only the checks want these: shells to complete in, and a reader of man pages. */
 const TEST_TOOLS = { zsh: ['zsh'], fish: ['fish'], mandoc: ['mandoc'] }
+/** The same for those that would serve this machine once they were installed: unpacked only, and for the checks only. */
+const PROXIES = { danted: ['dante-server'], tinyproxy: ['tinyproxy-bin'] }
+const TOR = { tor: ['tor'], 'tor-gencert': ['tor'] }
 const BENCH_TOOLS = { openvpn: ['openvpn'], socat: ['socat'] }
 
 /** Does everything, in order; `say` is told each step that takes time. */
-export async function ensure({ lint = false, bench = false, say = console.log } = {}) {
+export async function ensure({ lint = false, bench = false, tor = false, say = console.log } = {}) {
   // Programs for administrators are not on every user's path, nor is rustup's directory.
-  env.PATH = [env.PATH, '/usr/sbin', '/sbin', join(homedir(), '.cargo', 'bin')].join(delimiter)
+  env.PATH = [env.PATH, '/usr/sbin', '/sbin', join(homedir(), '.cargo', 'bin'), ...UNPACKED_PATH].join(delimiter)
   checkNode()
   const more = { ...(lint ? TEST_TOOLS : {}), ...(bench ? BENCH_TOOLS : {}) }
-  await debianPackages({ ...BUILD_TOOLS, ...NETWORK_TOOLS, ...more }, say)
+  await debianPackages({ ...BUILD_TOOLS, ...NETWORK_TOOLS, ...more }, aptInstall, say)
+  await debianPackages({ ...(lint ? PROXIES : {}), ...(tor ? TOR : {}) }, aptUnpack, say)
   await checkRust(lint)
   await npmPackages(say)
   say('building')
@@ -71,22 +76,22 @@ async function checkRust(lint) {
   await must('rustup', ['component', 'add', ...missing], `rustup could not add ${missing.join(' and ')}`)
 }
 
-async function debianPackages(tools, say) {
+async function debianPackages(tools, bring, say) {
   const missing = Object.entries(tools).filter(([name]) => !program(name))
   if (missing.length === 0) return
   const names = missing.map(([name]) => name).join(', ')
-  const packages = missing.flatMap(([, wanted]) => wanted)
+  const packages = [...new Set(missing.flatMap(([, wanted]) => wanted))]
   if (!program('apt-get') || process.getuid() !== 0) {
     const cure = program('apt-get') ? `apt-get install ${packages.join(' ')}` : 'install them as your system does'
     // Without root there are no namespaces either: the tests that need these count as skipped.
     if (process.getuid() !== 0 && program('cc')) return say(`not installed: ${names} (as root: ${cure})`)
     throw new Unmet(`not installed: ${names}; ${cure}`)
   }
-  say(`installing ${packages.join(' ')}`)
-  if (await aptInstall(packages, { quiet: true })) return
+  say(`${bring === aptUnpack ? 'unpacking' : 'installing'} ${packages.join(' ')}`)
+  if (await bring(packages, { quiet: true })) return
   // The lists are empty in a fresh container, or older than the archive.
   await must('apt-get', ['-qq', 'update'], 'apt-get update failed; its output stands above')
-  if (!(await aptInstall(packages))) throw new Unmet(`apt-get could not install ${packages.join(' ')}`)
+  if (!(await bring(packages))) throw new Unmet(`apt-get could not bring ${packages.join(' ')}`)
 }
 
 async function aptInstall(packages, { quiet = false } = {}) {
@@ -96,6 +101,10 @@ async function aptInstall(packages, { quiet = false } = {}) {
     env: { DEBIAN_FRONTEND: 'noninteractive' },
   })
   return code === 0
+}
+
+function aptUnpack(packages, options) {
+  return unpack(packages, (libraries) => aptInstall(libraries, options))
 }
 
 /** `npm ci` exactly when the lock file is not the one that was installed. */

@@ -6,12 +6,15 @@
  *     │     .1 ├───┤ .2  .17 ├───┤ .18 .33 ├───┤ .34    │     192.0.2.0/28, .16/28, .32/28
  *     └────────┘   └─────────┘   └─────────┘   └────────┘     nobody forwards packets
  */
-import { beforeAll, expect, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+
+import { beforeAll, describe, expect, test } from 'vitest'
 
 import { endToEnd } from '../harness/end-to-end.js'
 import { microsocks, SOCKS_PORT } from '../harness/microsocks.js'
 import { ping } from '../harness/ping.js'
 import type { Child } from '../harness/process.js'
+import { dante, DANTE_PORT, HTTP_LOGIN, HTTP_PORT, LOGIN, tinyproxy, USERINFO } from '../harness/proxies.js'
 import { INNER, innerOf, PORT, proxyLine, type Stop } from '../harness/topology.js'
 import { type End, event, flags, up, zportal } from '../harness/zportal.js'
 
@@ -109,6 +112,68 @@ endToEnd('the way to the peer', (lab) => {
     const line = await fails({ connect: `${server.address}:${PORT}`, proxies: [`${address}:${SOCKS_PORT}`] })
     expect(line).toMatch(/^ZP_PROXY_AUTH: .*192\.0\.2\.2:1080/)
     await strict.stop()
+  })
+
+  describe('a password', () => {
+    const kinds = {
+      microsocks: async ({ namespace, address }: Stop) => {
+        await microsocks(namespace, address, { password: LOGIN.password })
+        return { scheme: 'socks5', port: SOCKS_PORT, right: `user:${encodeURIComponent(LOGIN.password)}` }
+      },
+      dante: async ({ namespace, address }: Stop) => {
+        await dante(lab, namespace, address)
+        return { scheme: 'socks5', port: DANTE_PORT, right: USERINFO }
+      },
+      tinyproxy: async ({ namespace, address }: Stop) => {
+        await tinyproxy(lab, namespace, address)
+        return { scheme: 'http', port: HTTP_PORT, right: `${HTTP_LOGIN.user}:${HTTP_LOGIN.password}` }
+      },
+    }
+
+    test.each(Object.entries(kinds))(
+      'that is wrong for %s is told with its hop, and shown nowhere',
+      async (_, start) => {
+        const [near, far] = proxies
+        await microsocks(near.namespace, near.address)
+        const { scheme, port, right } = await start(far)
+        const through = (userinfo: string) => ({
+          addresses: innerOf('client'),
+          connect: `${server.address}:${PORT}`,
+          proxies: [`${near.address}:${SOCKS_PORT}`, `${scheme}://${userinfo}@${far.address}:${port}`],
+        })
+        const child = zportal(client.namespace, ['up', ...flags(through('alice:squeamish'))])
+        await child.line(event('connecting'))
+        await child.exitsWith(1, 10_000)
+        const said = child.lines.map(({ text }) => text).join('\n')
+        expect(said).toMatch(
+          new RegExp(`^ZP_PROXY_AUTH: proxy ${scheme}://${far.address}:${port} \\(hop 1\\) .*refused`, 'm'),
+        )
+        expect(said).not.toMatch(/squeamish|alice/)
+
+        // With the right one it gets through: there the peer does not listen, and nobody else sees the password.
+        const silent = far.namespace.spawn([
+          process.execPath,
+          '-e',
+          `require('net').createServer((s) => s.on('error', () => {}).resume())
+           .listen(7001, '${far.address}', () => console.log('listening'))`,
+        ])
+        await silent.line(/listening/)
+        const admitted = zportal(client.namespace, [
+          'up',
+          ...flags({ ...through(right), connect: `${far.address}:7001` }),
+        ])
+        await admitted.line(event('up'))
+        const commandLine = readFileSync(`/proc/${admitted.pid}/cmdline`, 'utf8')
+        expect(commandLine).toContain(`://***@${far.address}:${port}`)
+        const environment = readFileSync(`/proc/${admitted.pid}/environ`, 'utf8')
+        const [, password = ''] = right.split(':')
+        for (const shown of [commandLine, environment, admitted.report().replace(/^\$.*/, '')]) {
+          expect(shown).not.toContain(password)
+          expect(shown).not.toContain(decodeURIComponent(password))
+        }
+        await admitted.stop()
+      },
+    )
   })
 
   test('a proxy that is none', async () => {

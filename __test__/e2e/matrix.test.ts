@@ -20,7 +20,13 @@
  * one and three SOCKS5 proxies       ┌ client ┐   ┌ proxy 1 ┐   ┌ proxy 2 ┐   ┌ proxy 3 ┐   ┌ server ┐
  * (microsocks; nobody forwards,      │     .1 ├───┤ .2  .17 ├───┤ .18 .33 ├───┤ .34 .49 ├───┤ .50    │
  * so nothing passes them by)         └────────┘   └─────────┘   └─────────┘   └─────────┘   └────────┘
+ *
+ * three of mixed kinds               the same line, where the nearest is reached over a Unix socket, and
+ *                                    two of three want a password: microsocks on unix:, tinyproxy, dante;
+ *                                    tinyproxy on unix:, dante, microsocks
  */
+import { writeFile } from 'node:fs/promises'
+
 import { beforeAll, describe, expect, test } from 'vitest'
 
 import { endToEnd } from '../harness/end-to-end.js'
@@ -29,6 +35,7 @@ import { microsocks, SOCKS_PORT } from '../harness/microsocks.js'
 import type { Namespace } from '../harness/namespace.js'
 import { ping } from '../harness/ping.js'
 import type { Child } from '../harness/process.js'
+import { behindUnix, dante, DANTE_PORT, HTTP_LOGIN, HTTP_PORT, tinyproxy, USERINFO } from '../harness/proxies.js'
 import { type Family, INNER, innerOf, OUTER, type Pair, PORT, proxyLine, twoHosts } from '../harness/topology.js'
 import { transfer, TRANSFER_BYTES } from '../harness/transfer.js'
 import { up } from '../harness/zportal.js'
@@ -56,6 +63,8 @@ endToEnd('a tunnel over every kind of stream', (lab) => {
     unixa: () => abstract(lab),
     'one SOCKS5 proxy': () => proxied(lab, 1),
     'three SOCKS5 proxies': () => proxied(lab, 3),
+    'SOCKS5 on a Unix socket, HTTP, SOCKS5': () => mixed(lab, ['socks5', 'http', 'dante']),
+    'HTTP on a Unix socket, SOCKS5, SOCKS5': () => mixed(lab, ['http', 'dante', 'socks5']),
   }
 
   describe.each(Object.entries(ways))('%s', (_name, lay) => {
@@ -148,4 +157,63 @@ async function proxied(lab: Lab, count: number): Promise<Way> {
       }),
     }),
   }
+}
+
+/**
+ * Through three real proxies, the nearest on a Unix socket. One password stands in its URL; the other comes from a file.
+ */
+async function mixed(lab: Lab, kinds: readonly ('socks5' | 'http' | 'dante')[]): Promise<Way> {
+  const { client, proxies, server } = await proxyLine(lab, kinds.length, kinds[0])
+  await proxies.at(-1)?.namespace.hosts({ [NAME]: [server.address] })
+  const urls: string[] = []
+  for (const [place, { namespace, address }] of proxies.entries()) {
+    const kind = kinds[place] ?? 'socks5'
+    const port = await PROXIES[kind](lab, namespace, address)
+    const scheme = kind === 'http' ? 'http' : 'socks5'
+    const userinfo = { socks5: '', http: `${HTTP_LOGIN.user}@`, dante: `${USERINFO}@` }[kind]
+    if (place > 0) urls.push(`${scheme}://${userinfo}${address}:${port}`)
+    else {
+      const path = await lab.path(`${kind}.sock`)
+      await behindUnix(namespace, path, address, port)
+      urls.push(`${scheme}+unix://${userinfo}${path}`)
+    }
+  }
+  const passwords = await lab.path('passwords')
+  await writeFile(passwords, `${HTTP_LOGIN.password}\n`, { mode: 0o600 })
+  return {
+    server: server.namespace,
+    client: client.namespace,
+    open: async (family) => {
+      const ends = {
+        server: await up(server.namespace, {
+          addresses: innerOf('server', [family]),
+          bind: `${server.address}:${PORT}`,
+        }),
+        client: await up(client.namespace, {
+          addresses: innerOf('client', [family]),
+          connect: `${NAME}:${PORT}`,
+          proxies: urls,
+          more: ['--proxy-password-file', passwords],
+        }),
+      }
+      const [, hops = ''] = await ends.client.line(/ up .*hops_ms=(\S+)/)
+      expect(hops.split(',')).toHaveLength(4)
+      return ends
+    },
+  }
+}
+
+const PROXIES = {
+  socks5: async (_lab: Lab, at: Namespace, address: string) => {
+    await microsocks(at, address)
+    return SOCKS_PORT
+  },
+  http: async (lab: Lab, at: Namespace, address: string) => {
+    await tinyproxy(lab, at, address)
+    return HTTP_PORT
+  },
+  dante: async (lab: Lab, at: Namespace, address: string) => {
+    await dante(lab, at, address)
+    return DANTE_PORT
+  },
 }

@@ -57,16 +57,20 @@ export interface Stop {
 
 /**
  * A line of hosts, none of which forwards packets: from the client only the first proxy can be
- * reached, from the last proxy the server.
+ * reached, from the last proxy the server. The label tells several lines of a laboratory apart.
  *
  *     ┌─ client ─┐    ┌─ proxy 1 ─┐    ┌─ proxy 2 ─┐    ┌─ server ─┐
  *     │       .1 ├────┤ .2    .17 ├────┤ .18   .33 ├────┤ .34      │      192.0.2.0/28, .16/28, .32/28 …
  *     └──────────┘    └───────────┘    └───────────┘    └──────────┘
  */
-export async function proxyLine(lab: Lab, proxies: number): Promise<{ client: Stop; proxies: Stop[]; server: Stop }> {
+export async function proxyLine(
+  lab: Lab,
+  proxies: number,
+  label = String(proxies),
+): Promise<{ client: Stop; proxies: Stop[]; server: Stop }> {
   const line: Stop[] = []
   for (let place = 0; place < proxies + 2; place += 1) {
-    const namespace = await lab.namespace(`line${proxies}-${place}`)
+    const namespace = await lab.namespace(`line${label}-${place}`)
     const before = line.at(-1)
     const cable = (place - 1) * 16
     if (before) {

@@ -135,10 +135,12 @@ fn every_status_means_what_it_means() {
         let line = format!("HTTP/1.1 {status:03} Some Words");
         let outcome = whole(format!("{line}\r\n\r\n"));
         let fits = match (status, &outcome) {
-            (101 | 300..407 | 408..600, Outcome::Failed(Failure::Refused(said))) => *said == line,
+            (101 | 300..401 | 402..407 | 408..600, Outcome::Failed(Failure::Refused(said))) => {
+                *said == line
+            }
             (100..200, Outcome::Waiting) => status != 101,
             (200..300, Outcome::Joined(rest)) => rest.is_empty(),
-            (407, Outcome::Failed(Failure::Auth(said))) => said.contains(&line),
+            (401 | 407, Outcome::Failed(Failure::Auth(said))) => said.contains(&line),
             (0..100 | 600.., Outcome::Failed(Failure::Protocol(said))) => said.contains(&line),
             _ => false,
         };

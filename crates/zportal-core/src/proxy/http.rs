@@ -54,7 +54,8 @@ enum Meaning {
     Interim,
     /// We are joined as soon as the head has ended (2xx).
     Success,
-    /// It wants to know who we are (407), by one of these schemes.
+    /// It wants to know who we are (407), by one of these schemes. tinyproxy says 401 where the
+    /// password is wrong, and no other proxy means anything else by it.
     Unauthorized {
         status_line: String,
         schemes: Vec<String>,
@@ -204,7 +205,7 @@ fn read_status(line: &[u8]) -> Result<Meaning, Failure> {
     match code {
         // Nothing was upgraded that we asked for.
         [b'1', b'0', b'1'] => Err(Failure::Refused(shown)),
-        [b'4', b'0', b'7'] => Ok(Meaning::Unauthorized {
+        [b'4', b'0', b'1' | b'7'] => Ok(Meaning::Unauthorized {
             status_line: shown,
             schemes: Vec::new(),
         }),
