@@ -27,6 +27,7 @@ export interface Policy {
 /** After these there is no tunnel to look for a peer with, or no hope that it could be found. */
 const FATAL: ReadonlySet<ErrorCode> = new Set([
   'ZP_OPTION',
+  'ZP_SO_MARK',
   'ZP_TUN_GONE',
   'ZP_TUN_IO',
   'ZP_IO_URING',
