@@ -2,7 +2,7 @@
  * Makes a fresh clone ready: Debian packages, npm packages, the build. Whatever is there already is
  * left alone, so a second run takes seconds. Nothing has to be installed by hand but Node and Rust.
  *
- *     node scripts/ensure.mjs [--lint] [--bench]
+ *     node scripts/ensure.mjs [--lint] [--bench] [--tor]
  */
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -141,7 +141,7 @@ export function program(name) {
 if (import.meta.url === pathToFileURL(argv[1]).href) {
   endWithSignals()
   try {
-    await ensure({ lint: argv.includes('--lint'), bench: argv.includes('--bench') })
+    await ensure({ lint: argv.includes('--lint'), bench: argv.includes('--bench'), tor: argv.includes('--tor') })
   } catch (error) {
     if (!(error instanceof Unmet)) throw error
     console.error(error.message)
