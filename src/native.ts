@@ -130,7 +130,17 @@ export interface NativeTunnel {
   close(): Promise<void>
 }
 
+/** A lock that the kernel lets go when its process ends, however it ends. */
+export interface NativeLock {
+  /** Removes the file and lets go. Idempotent. */
+  release(): void
+}
+
 export interface NativeAddon {
+  FileLock: {
+    /** Takes the lock, making the file if need be; null while somebody else holds it. */
+    take(path: string): NativeLock | null
+  }
   NativeTunnel: {
     open(options: NativeOptions, onNotice: (notice: NativeNotice) => void): Promise<Outcome<NativeTunnel>>
   }

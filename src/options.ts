@@ -63,6 +63,13 @@ export interface CommonOptions {
    * that routes into the tunnel do not swallow the stream that carries it. Takes CAP_NET_ADMIN.
    */
   readonly soMark?: number | undefined
+   * Serve a control socket (docs/CONTROL.md), so that `zportal status` and others find the tunnel: true for the usual
+   * place in /run/zportal, or the path of the socket.
+   * @defaultValue false
+   */
+  readonly control?: boolean | string | undefined
+  /** Serve metrics for Prometheus over HTTP at this loopback address, such as `'127.0.0.1:9100'`. */
+  readonly metrics?: string | undefined
   /** Closes the tunnel when it aborts, with the reason `ZP_ABORTED`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -126,6 +133,12 @@ export interface ClientOptions extends CommonOptions {
 /** What {@link openTunnel} takes: exactly one of `bind` and `connect`. */
 export type TunnelOptions = ServerOptions | ClientOptions
 
+/** A TCP address that only this machine can reach. */
+export interface LoopbackAddress {
+  readonly host: string
+  readonly port: number
+}
+
 interface ParsedCommon {
   readonly name: string
   readonly mtuBytes: number
@@ -134,6 +147,9 @@ interface ParsedCommon {
   readonly congestion: string | undefined
   readonly once: boolean
   readonly soMark: number | undefined
+  /** True for a control socket in the usual place, or its path. */
+  readonly control: boolean | string
+  readonly metrics: LoopbackAddress | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -173,6 +189,8 @@ export function parseOptions(input: unknown): ParsedOptions {
     congestion: sound.congestion,
     once: sound.once ?? false,
     soMark: sound.soMark,
+    control: sound.control ?? false,
+    metrics: sound.metrics,
     signal: sound.signal,
   }
   if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind }
@@ -227,6 +245,11 @@ const FIELDS = {
   once: toggle(),
   congestion: text('the name of a congestion control such as bbr', parseCongestion),
   soMark: integer(1, SO_MARK_MAX, 'a firewall mark'),
+  control: z.union([z.boolean(), text('a path', parseControl)], {
+    error: (issue) =>
+      `must be true (on), false (off) or the path of a socket with a / in it, got ${describe(issue.input)}`,
+  }),
+  metrics: text('a loopback address such as 127.0.0.1:9100', parseLoopback),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, {
     error: (issue) => `must be an AbortSignal, got ${describe(issue.input)}`,
   }),
@@ -354,4 +377,22 @@ function parseCongestion(name: string): Parsed<string> {
   return /^[\w-]{1,15}$/.test(name)
     ? { value: name }
     : { refused: 'must be the name of a congestion control such as bbr or cubic' }
+}
+
+/** Relative paths are as good as absolute ones; a word alone is more likely a mistake. */
+function parseControl(path: string): Parsed<string> {
+  const isPath = /^(\.{0,2}\/|[^/]+\/)/.test(path) && !path.endsWith('/') && !path.includes('\0')
+  return isPath ? { value: path } : { refused: 'must be the path of a socket with a / in it' }
+}
+
+/** Metrics tell who talks to whom how much: that is nothing for a network. */
+function parseLoopback(text: string): Parsed<LoopbackAddress> {
+  const address = parseStreamAddress(text, 0)
+  if (address.refused !== undefined) return address
+  const { value } = address
+  const isLoopback =
+    (value.kind === 'tcp4' && value.host.startsWith('127.')) || (value.kind === 'tcp6' && value.host === '::1')
+  return isLoopback
+    ? { value: { host: value.host, port: value.port } }
+    : { refused: 'must be a loopback address, 127.0.0.1:PORT or [::1]:PORT, because there is no authentication' }
 }

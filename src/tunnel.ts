@@ -7,6 +7,7 @@
  */
 
 import { EventEmitter } from 'node:events'
+import type { Host } from './control/serve.js'
 import { ZPortalError } from './errors.js'
 import type { Step } from './lifecycle.js'
 import { live } from './lifecycle.js'
@@ -104,21 +105,40 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
 }
 
 /** @internal The same with the addon given, so that tests can put another in its place. */
-export async function openTunnelWith(addon: () => NativeAddon, options: unknown): Promise<Tunnel> {
+export async function openTunnelWith(addon: () => NativeAddon, options: unknown, host: Host = {}): Promise<Tunnel> {
   const parsed = parseOptions(options)
   const { signal } = parsed
   const isAborted = () => signal?.aborted === true
   if (isAborted()) throw abortedError(signal)
 
-  const notices = new NoticeRelay()
-  const { NativeTunnel } = addon()
-  const native = await settle(() => NativeTunnel.open(toNativeOptions(parsed), notices.take))
+  const backstage = new Backstage()
+  const loaded = addon()
+  const native = await settle(() => loaded.NativeTunnel.open(toNativeOptions(parsed), backstage.notices.take))
   // The addon cannot be called back from an opening, so an abort meanwhile is obeyed here.
   if (isAborted()) {
     await native.close()
     throw abortedError(signal)
   }
-  return new Tunnel(native, parsed, notices)
+  const tunnel = new Tunnel(native, parsed, backstage)
+  if (parsed.control !== false || parsed.metrics !== undefined) {
+    try {
+      // Loaded by those only who want it: HTTP is the larger part of it.
+      const { serveControl } = await import('./control/serve.js')
+      const control = await serveControl(tunnel, parsed, host, loaded)
+      backstage.closing.push(control.close)
+      if (control.notice !== undefined) backstage.notices.take(control.notice)
+    } catch (error) {
+      await tunnel.close()
+      throw error
+    }
+    if (isAborted()) {
+      await tunnel.close()
+      await backstage.close()
+      throw abortedError(signal)
+    }
+  }
+  backstage.begin()
+  return tunnel
 }
 
 /**
@@ -137,6 +157,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly closed: Promise<TunnelEnd>
 
   readonly #native: NativeTunnel
+  readonly #backstage: Backstage
   readonly #signal: AbortSignal | undefined
   readonly #resolveClosed: (end: TunnelEnd) => void
   #state: TunnelState = 'opening'
@@ -145,9 +166,10 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   #ending: Promise<void> | undefined
 
   /** @internal */
-  constructor(native: NativeTunnel, { role, once, signal }: ParsedOptions, notices: NoticeRelay) {
+  constructor(native: NativeTunnel, { role, once, signal }: ParsedOptions, backstage: Backstage) {
     super()
     this.#native = native
+    this.#backstage = backstage
     this.#signal = signal
     this.name = native.name
     this.local = native.local ?? undefined
@@ -158,14 +180,16 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
 
     this.#state = role === 'server' ? 'listening' : 'connecting'
     signal?.addEventListener('abort', this.#onAbort)
-    // The caller, who awaits this tunnel, comes first; then the news begins.
-    setImmediate(() => {
-      notices.pour((notice) => {
-        this.#tell('notice', notice)
+    backstage.begin = () => {
+      // The caller, who awaits this tunnel, comes first; then the news begins.
+      setImmediate(() => {
+        backstage.notices.pour((notice) => {
+          this.#tell('notice', notice)
+        })
+        if (this.#ending !== undefined) return
+        void live(native, { role, once }, this.#onStep).then((reason) => this.#end(reason))
       })
-      if (this.#ending !== undefined) return
-      void live(native, { role, once }, this.#onStep).then((reason) => this.#end(reason))
-    })
+    }
   }
 
   get state(): TunnelState {
@@ -262,6 +286,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     this.#peer = undefined
     this.#reason = reason
     this.#tell('state', { state: 'closed', previous, reason })
+    await this.#backstage.close()
     this.#resolveClosed({ reason })
   }
 
@@ -274,6 +299,19 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
         throw error
       })
     }
+  }
+}
+
+/** What {@link openTunnelWith} and the tunnel that it makes share, and nobody else sees. */
+class Backstage {
+  readonly notices = new NoticeRelay()
+  /** What ends with the tunnel, after the device is gone and before `closed` is. */
+  readonly closing: (() => Promise<void>)[] = []
+  /** Set by the tunnel: lets its life begin. */
+  begin: () => void = () => undefined
+
+  async close(): Promise<void> {
+    for (const close of this.closing.splice(0)) await close()
   }
 }
 

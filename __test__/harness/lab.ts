@@ -6,6 +6,7 @@
  * else the machine does) stand side by side.
  */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,6 +28,8 @@ export class Lab implements AsyncDisposable {
   readonly #namespaces: Namespace[] = []
   #children: Child[] = []
   #directory: string | undefined
+  /** Then control sockets may be left, and the next tunnel takes or sweeps them. */
+  #someWereKilled = false
   #undertaker: { release: () => void } | undefined
 
   constructor() {
@@ -55,6 +58,10 @@ export class Lab implements AsyncDisposable {
     this.#watch()
     const child = new Child(command, { ...options, owner: this.owner })
     this.#children.push(child)
+    child.exited.then(
+      ({ signal }) => (this.#someWereKilled ||= signal === 'SIGKILL'),
+      () => undefined,
+    )
     return child
   }
 
@@ -106,7 +113,12 @@ export class Lab implements AsyncDisposable {
       )
       await rm(this.#directory, { recursive: true })
     }
-    for (const namespace of this.#namespaces) await namespace.delete()
+    for (const namespace of this.#namespaces) {
+      const controls = `/run/zportal/${namespace.inode}`
+      if (existsSync(controls) && !this.#someWereKilled) left.push(`control sockets in ${controls}`)
+      await rm(controls, { recursive: true, force: true })
+      await namespace.delete()
+    }
 
     await until('the end of every object', GONE_MS, () => remains(this.owner).length === 0).catch(() =>
       left.push(...remains(this.owner).map(({ what }) => what)),

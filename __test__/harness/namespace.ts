@@ -3,6 +3,7 @@
  * documentation (RFC 5737, RFC 3849), and no route leads out of it.
  */
 import { execFile } from 'node:child_process'
+import { statSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
@@ -99,6 +100,11 @@ export class Namespace {
     const link = (await this.#links('link')).find(({ ifname }) => ifname === device)
     if (!link) throw new Error(`there is no device ${device} in ${this.name}`)
     return { received: link.stats64.rx, sent: link.stats64.tx }
+  }
+
+  /** Its number, as in /proc/PID/ns/net. */
+  get inode(): number {
+    return statSync(`/run/netns/${this.name}`).ino
   }
 
   async delete(): Promise<void> {

@@ -1,8 +1,11 @@
 /** An addon without a kernel: tests decide when a peer comes, why it leaves and what fails. */
 
+import { rmSync, writeFileSync } from 'node:fs'
+
 import type {
   NativeAddon,
   NativeFailure,
+  NativeLock,
   NativeNotice,
   NativeOptions,
   NativePeer,
@@ -111,6 +114,23 @@ export class FakeTunnel implements NativeTunnel {
   }
 }
 
+/** Locks as the addon has them, within one process: by path, until they are released. */
+export class FakeLocks {
+  static readonly #held = new Set<string>()
+
+  readonly take = (path: string): NativeLock | null => {
+    if (FakeLocks.#held.has(path)) return null
+    writeFileSync(path, '')
+    FakeLocks.#held.add(path)
+    return {
+      release: () => {
+        rmSync(path, { force: true })
+        FakeLocks.#held.delete(path)
+      },
+    }
+  }
+}
+
 /** The addon, and what a test wants to know of it. */
 export class FakeAddon implements NativeAddon {
   opened: NativeOptions[] = []
@@ -141,6 +161,7 @@ export class FakeAddon implements NativeAddon {
         ],
       }),
   }
+  readonly FileLock = new FakeLocks()
 
   codes(): string[] {
     return []

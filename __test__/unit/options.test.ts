@@ -32,6 +32,8 @@ describe('what is accepted', () => {
       congestion: undefined,
       once: false,
       soMark: undefined,
+      control: false,
+      metrics: undefined,
       signal: undefined,
       role: 'server',
       bind: { kind: 'tcp4', host: '192.0.2.1', port: 7000 },
@@ -298,6 +300,31 @@ describe('the rest', () => {
     expect(refusalsOf({ dialTimeoutMs })).toEqual([
       expect.stringContaining('dialTimeoutMs must be an integer from 1 to 3600000 (milliseconds), got '),
     ])
+  })
+
+  test('control', () => {
+    for (const control of [true, false, '/run/x.sock', './x', '../x', 'a/b']) {
+      expect(parseOptions({ ...server, control }).control).toBe(control)
+    }
+    for (const control of ['word', '', '/folder/', 'a\0/b', 1, null]) {
+      expect(refusalsOf({ control })).toEqual([expect.stringMatching(/must be true .*the path of a socket/)])
+    }
+  })
+
+  test('metrics, for this machine only', () => {
+    expect(parseOptions({ ...server, metrics: '127.0.0.1:9100' }).metrics).toEqual({ host: '127.0.0.1', port: 9100 })
+    expect(parseOptions({ ...server, metrics: '[::1]:0' }).metrics).toEqual({ host: '::1', port: 0 })
+    for (const metrics of [
+      '0.0.0.0:9100',
+      '[::]:9100',
+      '192.0.2.1:9100',
+      'localhost:9100',
+      'unix:/x',
+      '9100',
+      '127.0.0.1',
+    ]) {
+      expect(refusalsOf({ metrics })).toEqual([expect.stringContaining(JSON.stringify(metrics))])
+    }
   })
 
   test('congestion', () => {

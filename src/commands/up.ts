@@ -55,8 +55,11 @@ Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or with --once wh
   async run(): Promise<void> {
     hidePasswords(process)
     const { args, flags } = await this.parse(Up, withValues(this.argv))
-    const { options, nameOf } = await request(flags, { config: args.config, file: flags.file }, process.env)
+    const { options, file, nameOf } = await request(flags, { config: args.config, file: flags.file }, process.env)
     this.nameOf = nameOf
-    await foreground(options, { live: isLiveTerminal(process.stderr, process.env) })
+    await foreground(
+      { ...options, control: options.control ?? true },
+      { live: isLiveTerminal(process.stderr, process.env), config: file?.path },
+    )
   }
 }

@@ -25,6 +25,7 @@ const SHAPES: Readonly<Record<Kind, string>> = {
   toggle: 'true or false',
   'toggle-or-text': 'true, false or a string',
   bits: 'an integer',
+  optional: 'true, false or a string',
 }
 
 const FILE = z.strictObject(
@@ -64,6 +65,8 @@ function shapeOf({ kind, summary, fallback }: Setting): z.ZodType {
       return z.number({ error }).meta(about)
     case 'toggle':
       return z.boolean({ error }).meta(about)
+    case 'optional':
+      return z.union([z.boolean(), z.string()], { error }).meta(about)
   }
 }
 

@@ -21,6 +21,8 @@ export type Kind =
   | 'toggle-or-text'
   /** An integer that people mostly write in hexadecimal. */
   | 'bits'
+  /** `on` or `off` (in a file also true or false), or text of its own. */
+  | 'optional'
 
 export interface Setting {
   /** The option of the API that it becomes. */
@@ -125,6 +127,19 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     value: 'MARK',
     summary: "Firewall mark for the packets of the tunnel's own stream, such as 0x1f.",
   },
+  control: {
+    option: 'control',
+    kind: 'optional',
+    value: 'PATH',
+    summary: 'Control socket for status, down and the others: on, off, or its path.',
+    fallback: 'on',
+  },
+  metrics: {
+    option: 'metrics',
+    kind: 'text',
+    value: 'ADDR',
+    summary: 'Serve metrics for Prometheus on this loopback port, such as 127.0.0.1:9100.',
+  },
 }
 
 /** Values by setting, as they were written: from flags, from a file, or from both. */
@@ -149,6 +164,8 @@ function valueOf(kind: Kind, written: unknown): unknown {
     case 'text':
     case 'toggle':
       return written
+    case 'optional':
+      return written === 'on' ? true : written === 'off' ? false : written
     case 'texts':
       return typeof written === 'string' ? [written] : written
     case 'integer':

@@ -1,6 +1,7 @@
 /** What all commands share: failures are told in our words and end with our exit codes. */
 
 import { Command, Errors } from '@oclif/core'
+import type { ErrorCode } from '../errors.js'
 import { ZPortalError } from '../errors.js'
 import { redactWords } from '../redact.js'
 import type { NameOf } from './failure.js'
@@ -10,6 +11,14 @@ import { failureLines } from './failure.js'
 export const EXIT_FAILURE = 1
 /** Exit code for a command line or a config file that is wrong: trying it again cannot help. */
 export const EXIT_USAGE = 2
+/** Exit code when the tunnel that is meant does not run. */
+export const EXIT_NOT_RUNNING = 4
+
+const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
+  ZP_OPTION: EXIT_USAGE,
+  ZP_CONFIG: EXIT_USAGE,
+  ZP_NOT_RUNNING: EXIT_NOT_RUNNING,
+}
 
 export abstract class FaceCommand extends Command {
   /** How messages call the options of the API. */
@@ -19,7 +28,7 @@ export abstract class FaceCommand extends Command {
   protected override async catch(error: Error & { exitCode?: number }): Promise<void> {
     if (error instanceof ZPortalError) {
       process.stderr.write(failureLines(error, this.nameOf))
-      process.exitCode = error.code === 'ZP_OPTION' || error.code === 'ZP_CONFIG' ? EXIT_USAGE : EXIT_FAILURE
+      process.exitCode = EXIT_CODES[error.code] ?? EXIT_FAILURE
     } else if (error instanceof Errors.CLIError && error.oclif.exit === EXIT_USAGE) {
       process.stderr.write(`ZP_OPTION: ${redactWords(error.message)}\n`)
       process.exitCode = EXIT_USAGE

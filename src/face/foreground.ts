@@ -1,29 +1,38 @@
 /** Runs one tunnel in the foreground, showing what it does, until it ends or the process is asked to stop. */
 
 import type { TunnelOptions } from '../options.js'
-import { openTunnel } from '../tunnel.js'
+import type { Host } from '../control/serve.js'
+import { loadNative } from '../native.js'
+import { openTunnelWith } from '../tunnel.js'
 import { liveLine } from './live.js'
 import { logLine } from './log-line.js'
 import type { Say } from './narrate.js'
 import { narrate } from './narrate.js'
 import { stopSignals } from './stop-signals.js'
 
+/** How the tunnel is shown, and what its control socket can tell and do beside. */
+export interface Foreground extends Host {
+  /** Whether a line that repaints itself stands at the foot of the terminal. */
+  readonly live: boolean
+}
+
 /**
- * Resolves when the process was asked to stop and the tunnel is gone.
+ * Resolves when the process or the tunnel was asked to stop and the tunnel is gone.
  *
  * @throws {@link ZPortalError} what ended the tunnel otherwise.
  */
-export async function foreground(options: TunnelOptions, { live }: { readonly live: boolean }): Promise<void> {
+export async function foreground(options: TunnelOptions, { live, ...host }: Foreground): Promise<void> {
   const stop = stopSignals()
   // A reader of our log that goes away must not take the tunnel with it.
   process.stderr.on('error', () => undefined)
   const screen = live ? liveLine(process.stderr, process.env) : undefined
   try {
-    const tunnel = await openTunnel({ ...options, signal: stop })
+    const tunnel = await openTunnelWith(loadNative, { ...options, signal: stop }, host)
     narrate(tunnel, options, screen?.say ?? log)
     screen?.start(tunnel, options)
     const { reason } = await tunnel.closed
-    throw reason
+    // Over the control socket, which is as good as a signal.
+    if (reason.code !== 'ZP_CLOSED') throw reason
   } catch (error) {
     if (!stop.aborted) throw error
   } finally {

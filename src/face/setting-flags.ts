@@ -23,6 +23,7 @@ function flagOf({ kind, char, value, summary, fallback, otherwise }: Setting): I
     case 'seconds':
     case 'toggle-or-text':
     case 'bits':
+    case 'optional':
       return Flags.string(common)
     case 'texts':
       return Flags.string({ ...common, multiple: true, multipleNonGreedy: true })

@@ -4,6 +4,7 @@
 //! Expected failures are values, `{ value }` or `{ failure }`, so that every field of an error
 //! reaches JavaScript; a rejected promise means a defect here.
 
+mod lock;
 mod options;
 mod outcome;
 mod probe;

@@ -1,0 +1,123 @@
+/** Asks running tunnels over their control sockets. */
+
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:http'
+import { createInterface } from 'node:readline'
+import { ZPortalError } from '../errors.js'
+import type { ErrorCode } from '../errors.js'
+import { ERROR_CODES } from '../errors.js'
+import type { Reloaded } from './serve.js'
+import type { Reason, TunnelStatus } from './status.js'
+import { STATUS_VERSION } from './status.js'
+import type { Samples } from './recorder.js'
+
+/** A process that answers takes microseconds; one that does not within this time is stuck or stopped. */
+const ANSWER_WITHIN_MS = 3000
+/** A tunnel's end includes that of its hooks. */
+const END_WITHIN_MS = 30_000
+
+/** Nobody listens there: the tunnel has ended, or never was. */
+export class NobodyThere extends Error {}
+
+export function askStatus(socket: string): Promise<TunnelStatus> {
+  return ask<TunnelStatus>(socket, 'GET', '/status')
+}
+
+export function askSamples(socket: string): Promise<Samples> {
+  return ask<Samples>(socket, 'GET', '/samples')
+}
+
+/** Resolves with the last status once the tunnel is gone. */
+export function askDown(socket: string): Promise<TunnelStatus> {
+  return ask<TunnelStatus>(socket, 'POST', '/down', END_WITHIN_MS)
+}
+
+export function askReload(socket: string): Promise<Reloaded> {
+  return ask<Reloaded>(socket, 'POST', '/reload', END_WITHIN_MS)
+}
+
+/** The lines of `GET /events` as they are, the first at once; ends when the tunnel does, or with the signal. */
+export async function* askEvents(socket: string, signal?: AbortSignal): AsyncGenerator<string> {
+  const response = await send(socket, 'GET', '/events', ANSWER_WITHIN_MS, signal)
+  try {
+    yield* createInterface({ input: response, crlfDelay: Infinity })
+  } catch (error) {
+    if (signal?.aborted !== true) throw error
+  }
+}
+
+async function ask<T>(socket: string, method: string, path: string, withinMs = ANSWER_WITHIN_MS): Promise<T> {
+  const response = await send(socket, method, path, withinMs)
+  const chunks: Buffer[] = []
+  for await (const chunk of response) chunks.push(chunk as Buffer)
+  let body: { version?: unknown; error?: Reason }
+  try {
+    body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as typeof body
+  } catch (cause) {
+    throw new ZPortalError('ZP_CONTROL', `what answered at ${socket} is no ZPortal`, { cause })
+  }
+  if (body.version !== STATUS_VERSION) {
+    const got = `got version ${String(body.version)}, this is ${STATUS_VERSION}`
+    throw new ZPortalError('ZP_CONTROL', `the tunnel at ${socket} speaks another version: ${got}; restart it`)
+  }
+  if (body.error !== undefined) throw toError(body.error)
+  return body as T
+}
+
+function send(
+  socket: string,
+  method: string,
+  path: string,
+  withinMs: number,
+  signal?: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      { socketPath: socket, method, path, agent: false, ...(signal === undefined ? {} : { signal }) },
+      (response) => {
+        clearTimeout(timer)
+        resolve(response)
+      },
+    )
+    const timer = setTimeout(() => {
+      asked.destroy(
+        new ZPortalError('ZP_CONTROL', `the tunnel at ${socket} does not answer within ${withinMs / 1000} s`),
+      )
+    }, withinMs)
+    asked.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      reject(translated(error, socket))
+    })
+    asked.end()
+  })
+}
+
+function translated(error: NodeJS.ErrnoException, socket: string): Error {
+  if (error instanceof ZPortalError) return error
+  switch (error.code) {
+    // The end of a process in the middle of an answer is no other than one before it.
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+    case 'ECONNRESET':
+      return new NobodyThere(error.message, { cause: error })
+    case 'EACCES':
+    case 'EPERM':
+      return new ZPortalError(
+        'ZP_CONTROL',
+        `the tunnel at ${socket} belongs to another user: ask as that user or as root`,
+        { cause: error },
+      )
+    case 'ABORT_ERR':
+      return new ZPortalError('ZP_ABORTED', 'aborted by the signal that was given', { cause: error })
+    case undefined:
+    default:
+      return new ZPortalError('ZP_CONTROL', `the tunnel at ${socket} cannot be asked: ${error.message}`, {
+        cause: error,
+      })
+  }
+}
+
+function toError({ code, message, errno, hop }: Reason): ZPortalError {
+  const known = (ERROR_CODES as readonly string[]).includes(code) ? (code as ErrorCode) : 'ZP_CONTROL'
+  return new ZPortalError(known, message, { errno, hop })
+}

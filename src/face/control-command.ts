@@ -1,0 +1,24 @@
+/** What the commands that ask running tunnels share. */
+
+import { Args, Flags } from '@oclif/core'
+import { FaceCommand } from './command.js'
+
+/** Exit code of `status` and `wait` for a tunnel that runs and is not up. */
+export const EXIT_NOT_UP = 3
+
+export const TARGET_ARGS = {
+  name: Args.string({ name: 'NAME', description: 'The device; not needed while only one tunnel runs here.' }),
+}
+
+export const SOCKET_FLAG = {
+  socket: Flags.string({ helpValue: 'PATH', summary: 'Ask at this socket, for a tunnel started with --control PATH.' }),
+}
+
+export const JSON_FLAG = { json: Flags.boolean({ summary: 'Print JSON.' }) }
+
+export abstract class ControlCommand extends FaceCommand {
+  /** Prints a document, as a line of JSON. */
+  protected printJson(document: object): void {
+    this.log(JSON.stringify(document))
+  }
+}
