@@ -39,7 +39,14 @@ export const CORE_ERROR_CODES = [
 ] as const
 
 /** Codes that only the TypeScript side can give. */
-export const SHELL_ERROR_CODES = ['ZP_NATIVE', 'ZP_ABORTED', 'ZP_CONFIG', 'ZP_CONTROL', 'ZP_NOT_RUNNING'] as const
+export const SHELL_ERROR_CODES = [
+  'ZP_NATIVE',
+  'ZP_ABORTED',
+  'ZP_CONFIG',
+  'ZP_CONTROL',
+  'ZP_NOT_RUNNING',
+  'ZP_SERVICE',
+] as const
 
 /** Every code. */
 export const ERROR_CODES = [...CORE_ERROR_CODES, ...SHELL_ERROR_CODES] as const

@@ -124,6 +124,8 @@ export interface NativeTunnel {
   establish(pauseMs: number): Promise<Outcome<NativePeer>>
   /** Why the current session ended; at once if it has ended already. */
   ended(): Promise<NativeFailure>
+  /** Asks its thread for a sign of life; whether it has given the last one. Ask seconds apart. */
+  isAlive(): boolean
   /** The counters now; they stay readable after the end. */
   stats(): NativeStats
   /** Ends the session and removes the device, the socket file and the thread. Idempotent. */
@@ -146,6 +148,8 @@ export interface NativeAddon {
   }
   /** What can be found out before there is a tunnel. */
   NativeProbe: NativeProbe
+  /** Sends one datagram to a Unix socket, by its path or as `@name`; the errno of what went wrong. */
+  sdNotify(socket: string, state: string): number | null
   /** Every error code that the core knows. */
   codes(): string[]
 }

@@ -63,6 +63,7 @@ export interface CommonOptions {
    * that routes into the tunnel do not swallow the stream that carries it. Takes CAP_NET_ADMIN.
    */
   readonly soMark?: number | undefined
+  /**
    * Serve a control socket (docs/CONTROL.md), so that `zportal status` and others find the tunnel: true for the usual
    * place in /run/zportal, or the path of the socket.
    * @defaultValue false

@@ -212,6 +212,14 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   }
 
   /**
+   * Whether the thread that carries the packets has given the sign of life that the last call asked for; each call asks
+   * for the next, so let seconds pass between two. False once it is closed.
+   */
+  isAlive(): boolean {
+    return this.#native.isAlive()
+  }
+
+  /**
    * Ends the session and removes the device and the socket file. Resolves once all of it is gone; calling it again is
    * harmless. A reason that came first stays the reason.
    */

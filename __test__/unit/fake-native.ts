@@ -51,6 +51,7 @@ export function failure(code: string): NativeFailure {
 export class FakeTunnel implements NativeTunnel {
   readonly name = 'zt7'
   readonly local: string | null
+  alive = true
   closes = 0
   establishes = 0
   /** What each dial was to wait. */
@@ -63,6 +64,10 @@ export class FakeTunnel implements NativeTunnel {
 
   constructor(local: string | null) {
     this.local = local
+  }
+
+  isAlive(): boolean {
+    return this.alive
   }
 
   establish(pauseMs: number): Promise<Outcome<NativePeer>> {
@@ -162,6 +167,10 @@ export class FakeAddon implements NativeAddon {
       }),
   }
   readonly FileLock = new FakeLocks()
+
+  sdNotify(): number | null {
+    return null
+  }
 
   codes(): string[] {
     return []

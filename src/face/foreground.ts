@@ -3,6 +3,8 @@
 import type { TunnelOptions } from '../options.js'
 import type { Host } from '../control/serve.js'
 import { loadNative } from '../native.js'
+import type { Notifier } from '../service/notifier.js'
+import { notifier } from '../service/notifier.js'
 import { openTunnelWith } from '../tunnel.js'
 import { liveLine } from './live.js'
 import { logLine } from './log-line.js'
@@ -26,9 +28,16 @@ export async function foreground(options: TunnelOptions, { live, ...host }: Fore
   // A reader of our log that goes away must not take the tunnel with it.
   process.stderr.on('error', () => undefined)
   const screen = live ? liveLine(process.stderr, process.env) : undefined
+  let manager: Notifier | undefined
   try {
     const tunnel = await openTunnelWith(loadNative, { ...options, signal: stop }, host)
-    narrate(tunnel, options, screen?.say ?? log)
+    const say = screen?.say ?? log
+    narrate(tunnel, options, say)
+    manager = notifier(loadNative, process.env, (detail) => {
+      say('warn', 'service-manager', { name: tunnel.name, detail })
+    })
+    manager?.follow(tunnel)
+    stop.addEventListener('abort', () => manager?.stop())
     screen?.start(tunnel, options)
     const { reason } = await tunnel.closed
     // Over the control socket, which is as good as a signal.
@@ -36,6 +45,7 @@ export async function foreground(options: TunnelOptions, { live, ...host }: Fore
   } catch (error) {
     if (!stop.aborted) throw error
   } finally {
+    manager?.stop()
     screen?.stop()
   }
 }

@@ -72,6 +72,12 @@ impl Tunnel {
         }
     }
 
+    /// Asks the thread for a sign of life; whether it has given the last one. One that was asked
+    /// less than a second ago may simply not have come to it.
+    pub fn is_alive(&self) -> bool {
+        self.shared.desk().wake().is_some_and(Wake::is_heard)
+    }
+
     /// What has gone through.
     pub fn stats(&self) -> &Stats {
         &self.shared.stats

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -11,6 +11,9 @@ use rustix::event::{EventfdFlags, eventfd};
 pub struct Wake {
     event: OwnedFd,
     close_requested: AtomicBool,
+    /// How often a sign of life was asked for, and how much of that was heard.
+    asked: AtomicU64,
+    heard: AtomicU64,
 }
 
 impl Wake {
@@ -19,6 +22,8 @@ impl Wake {
         Ok(Wake {
             event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             close_requested: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
         })
     }
 
@@ -43,11 +48,41 @@ impl Wake {
     pub fn clear(&self) {
         // EAGAIN says that it was clear.
         let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
+        // Only now: what is asked for after this makes the descriptor readable once more.
+        let asked = self.asked.load(Ordering::Acquire);
+        self.heard.store(asked, Ordering::Release);
+    }
+
+    /// Asks the thread for a sign of life; the value is whether it has given all that were asked
+    /// for before. To be asked again after longer than a turn can take.
+    pub fn is_heard(&self) -> bool {
+        let heard = self.heard.load(Ordering::Acquire);
+        let asked = self.asked.fetch_add(1, Ordering::AcqRel);
+        self.wake();
+        heard == asked
     }
 }
 
 impl AsFd for Wake {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.event.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Wake;
+
+    #[test]
+    fn a_thread_that_never_looks_gives_no_sign_of_life() {
+        let wake = Wake::new().expect("eventfd");
+        assert!(wake.is_heard(), "nothing was asked for before");
+        assert!(!wake.is_heard());
+        wake.clear();
+        assert!(wake.is_heard(), "all of it was heard");
+        assert!(!wake.is_heard());
+        assert!(!wake.is_heard());
+        wake.clear();
+        assert!(wake.is_heard());
     }
 }

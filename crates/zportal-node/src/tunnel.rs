@@ -160,6 +160,12 @@ impl NativeTunnel {
         Ok(promised)
     }
 
+    /// Asks the thread for a sign of life; whether it has given the last one. Ask seconds apart.
+    #[napi]
+    pub fn is_alive(&self) -> bool {
+        self.tunnel.is_alive()
+    }
+
     /// The counters now.
     #[napi]
     pub fn stats(&self) -> NativeStats {
