@@ -26,6 +26,8 @@ const NETWORK_TOOLS = {
   microsocks: ['microsocks'],
   nft: ['nftables'],
   curl: ['curl'],
+  setpriv: ['util-linux'],
+  'systemd-analyze': ['systemd'],
 }
 /** Only the checks want these: shells to complete in, and a reader of man pages. */
 const TEST_TOOLS = { zsh: ['zsh'], fish: ['fish'], mandoc: ['mandoc'] }

@@ -38,6 +38,8 @@ export declare class NativeTunnel {
   establish(pauseMs: number): Promise<EstablishOutcome>
   /** Resolves with the reason when the current session ends, or at once if it has. */
   ended(): Promise<NativeFailure>
+  /** Asks the thread for a sign of life; whether it has given the last one. Ask seconds apart. */
+  isAlive(): boolean
   /** The counters now. */
   stats(): NativeStats
   /** Ends everything; resolves once TUN, socket file and thread are gone. */
@@ -234,6 +236,12 @@ export interface PlainProbe {
   /** Why it is not. */
   failure?: NativeFailure
 }
+
+/**
+ * Sends it to the socket of that path, or of that abstract name where it starts with `@`. The
+ * value is the errno of what went wrong, if anything did; it never waits.
+ */
+export declare function sdNotify(socket: string, state: string): number | null
 
 /** What came of the way to the peer. */
 export interface WayProbe {

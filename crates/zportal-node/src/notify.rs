@@ -12,7 +12,8 @@ use napi_derive::napi;
 #[napi]
 pub fn sd_notify(socket: String, state: String) -> Option<i32> {
     let sent = send(&socket, &state);
-    sent.err().map(|error| error.raw_os_error().unwrap_or_default())
+    sent.err()
+        .map(|error| error.raw_os_error().unwrap_or_default())
 }
 
 fn send(socket: &str, state: &str) -> io::Result<()> {
