@@ -5,7 +5,7 @@
 //! reaches JavaScript; a rejected promise means a defect here.
 
 mod lock;
-mod notify;
+pub mod notify;
 mod options;
 mod outcome;
 mod probe;
