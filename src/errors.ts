@@ -33,6 +33,7 @@ export const CORE_ERROR_CODES = [
   'ZP_FRAME_CUT',
   'ZP_MESSAGE',
   'ZP_PEER_CLOSED',
+  'ZP_PEER_SILENT',
   'ZP_LINK_LOST',
   'ZP_CLOSED',
   'ZP_INTERNAL',

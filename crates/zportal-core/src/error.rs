@@ -247,6 +247,14 @@ pub enum Error {
         /// Its reason, if it gave one.
         said: Option<String>,
     },
+    /// The peer answers no question any more.
+    #[error("the peer has said nothing for {silent_ms} ms, though it was asked{}", since(*network_changed))]
+    PeerSilent {
+        /// For how long, milliseconds.
+        silent_ms: u64,
+        /// Whether this end's network has changed before, so that less time was given.
+        network_changed: bool,
+    },
     /// The stream broke.
     #[error("the connection to the peer broke: {cause}")]
     LinkLost {
@@ -260,6 +268,15 @@ pub enum Error {
     /// A defect in ZPortal itself.
     #[error("internal error, please report it: {0}")]
     Internal(String),
+}
+
+/// What adds to the silence of a peer.
+fn since(network_changed: bool) -> &'static str {
+    if network_changed {
+        " since the network here has changed: the way to it is another one now"
+    } else {
+        ": it is stopped, or the way to it is cut"
+    }
 }
 
 /// Every code, in the order of [`Error`]'s variants.
@@ -290,6 +307,7 @@ pub const CODES: &[&str] = &[
     "ZP_FRAME_CUT",
     "ZP_MESSAGE",
     "ZP_PEER_CLOSED",
+    "ZP_PEER_SILENT",
     "ZP_LINK_LOST",
     "ZP_CLOSED",
     "ZP_INTERNAL",
@@ -325,6 +343,7 @@ impl Error {
             Error::FrameCut { .. } => "ZP_FRAME_CUT",
             Error::Message { .. } => "ZP_MESSAGE",
             Error::PeerClosed { .. } => "ZP_PEER_CLOSED",
+            Error::PeerSilent { .. } => "ZP_PEER_SILENT",
             Error::LinkLost { .. } => "ZP_LINK_LOST",
             Error::Closed => "ZP_CLOSED",
             Error::Internal(_) => "ZP_INTERNAL",

@@ -1,6 +1,6 @@
 //! ZPortal's packet path: TUN → frame → stream → frame → TUN, one OS thread a tunnel.
 //!
-//! Pure modules (`wire`, `crc`, `proxy`, `address`, `queue`) take bytes and time as arguments and return
+//! Pure modules (`wire`, `crc`, `proxy`, `address`, `queue`, `liveness`) take bytes and time as arguments and return
 //! values; `tun`, `link` and `session` are thin I/O around them; `tunnel` is the thread that owns
 //! all of it. Nothing in this crate knows JavaScript.
 
@@ -12,6 +12,7 @@ pub mod error;
 pub mod gather;
 pub mod ip;
 pub mod link;
+pub mod liveness;
 pub mod merge;
 pub mod notices;
 pub mod probe;

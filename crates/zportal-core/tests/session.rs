@@ -397,3 +397,41 @@ fn a_packet_above_the_peers_limit_is_dropped_and_counted() {
     assert_eq!(bench.read_frame(), (0, packet(1400, 2)));
     assert_eq!(bench.stats.drops_oversize.total(), 1);
 }
+
+#[test]
+fn a_peer_that_answers_no_question_any_more_is_dead_within_twelve_seconds() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &their_hello(EVERYTHING));
+    // It answers, as it has announced...
+    bench.write_frame(0, &packet(40, 1));
+    bench.send_packet(&packet(40, 2));
+    bench.read_frame();
+    let silent_since = std::time::Instant::now();
+    // ...and then never again, though its end of the stream stays open and is read.
+    let mut reader = bench.peer.try_clone().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while reader.read(&mut bytes).is_ok_and(|count| count > 0) {}
+    });
+    let end = bench.end();
+    assert_eq!(end.code(), "ZP_PEER_SILENT");
+    let silent = silent_since.elapsed();
+    assert!(
+        silent.as_secs_f64() > 8.0 && silent.as_secs_f64() < 12.0,
+        "{silent:?}"
+    );
+    reading.join().unwrap();
+}
+
+#[test]
+fn a_peer_that_cannot_be_asked_may_be_silent() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &their_hello(Features::NONE));
+    bench.proven.recv().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    let packet = packet(40, 1);
+    bench.write_frame(0, &packet);
+    assert_eq!(bench.receive_packet(), packet);
+}

@@ -37,6 +37,12 @@ impl Session<'_> {
             self.ring
                 .poll_readable(Operation::DoorReady, listener.as_fd());
         }
+        if let Some(network) = self.around.network
+            && !self.ring.in_flight(Operation::NetworkChanged)
+        {
+            self.ring
+                .poll_readable(Operation::NetworkChanged, network.borrow().as_fd());
+        }
         if !self.ring.in_flight(Operation::Woken) {
             self.ring
                 .poll_readable(Operation::Woken, self.around.wake.as_fd());
@@ -98,12 +104,14 @@ impl Session<'_> {
             paused => paused,
         };
         let send = send.map(|at_ns| self.clock + Duration::from_nanos(at_ns));
+        let look = self.look_at();
         let times = [
             proof,
             self.closing_at,
             self.tun_paused_until,
             self.door_paused_until,
             send,
+            look,
         ];
         let next = times.into_iter().flatten().min();
         next.map_or(Wait::Completion, |at| {
@@ -120,7 +128,7 @@ impl Session<'_> {
             Operation::Receive => match result {
                 Ok(0) => Err(self.inbound.end_of_stream()),
                 Ok(bytes) => {
-                    self.probe.heard(self.now_ns());
+                    self.hear_peer();
                     self.inbound.received(bytes as usize, self.around.stats);
                     // The kernel answers many a packet while it takes it: the answer is there.
                     self.tun_ready = true;
@@ -143,6 +151,10 @@ impl Session<'_> {
             }
             Operation::DoorReady => {
                 self.refuse_newcomers();
+                Ok(())
+            }
+            Operation::NetworkChanged => {
+                self.network_changed();
                 Ok(())
             }
             Operation::Woken => {

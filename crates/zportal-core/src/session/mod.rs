@@ -8,6 +8,7 @@ mod ear;
 mod ending;
 mod exchange;
 mod inbound;
+mod life;
 mod outbound;
 mod pace;
 pub mod peer;

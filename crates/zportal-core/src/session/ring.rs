@@ -29,14 +29,17 @@ pub enum Operation {
     DoorReady = 3,
     /// Another thread has a command.
     Woken = 4,
+    /// The kernel announces something of the network.
+    NetworkChanged = 5,
 }
 
-const OPERATIONS: [Operation; 5] = [
+const OPERATIONS: [Operation; 6] = [
     Operation::Receive,
     Operation::Send,
     Operation::TunReady,
     Operation::DoorReady,
     Operation::Woken,
+    Operation::NetworkChanged,
 ];
 
 /// Marks the completion of a cancellation, which nobody waits for by itself.

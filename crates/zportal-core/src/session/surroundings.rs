@@ -1,6 +1,8 @@
 //! What a session borrows.
 
-use crate::link::Listener;
+use std::cell::RefCell;
+
+use crate::link::{Listener, NetworkWatch};
 use crate::notices::Notices;
 use crate::stats::Stats;
 use crate::tun::Tun;
@@ -12,6 +14,8 @@ pub struct Surroundings<'a> {
     pub tun: &'a Tun,
     /// Where newcomers knock, on a server.
     pub listener: Option<&'a Listener>,
+    /// What tells a client that its network has changed.
+    pub network: Option<&'a RefCell<NetworkWatch>>,
     /// How another thread interrupts the session.
     pub wake: &'a Wake,
     /// Where everything is counted.

@@ -12,6 +12,7 @@ use super::ring::{Operation, Ring};
 use super::surroundings::Surroundings;
 use crate::error::Error;
 use crate::link::Stream;
+use crate::liveness::Liveness;
 use crate::window::batch::Sizes;
 use crate::window::probe::Probe;
 use crate::wire::hello::Hello;
@@ -53,6 +54,8 @@ pub struct Session<'a> {
     pub(super) is_half_closed: bool,
     pub(super) pace: Pace,
     pub(super) probe: Probe,
+    /// Judges a peer that answers questions, once it has shown that it does.
+    pub(super) liveness: Option<Liveness>,
     /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
     pub(super) send_paused_until: Option<u64>,
     pub(super) clock: Instant,
@@ -96,6 +99,7 @@ impl<'a> Session<'a> {
             is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
             probe: Probe::new(0, packet_bytes),
+            liveness: None,
             send_paused_until: None,
             clock,
         }
@@ -132,6 +136,7 @@ impl<'a> Session<'a> {
             }
             completed?;
         }
+        self.judge_peer()?;
         if self
             .door_paused_until
             .is_some_and(|until| Instant::now() >= until)

@@ -209,6 +209,7 @@ impl<'a> TunnelThread<'a> {
         let around = Surroundings {
             tun: &self.tun,
             listener: self.listener.as_ref(),
+            network: self.network.as_ref(),
             wake: self.wake,
             stats: &shared.stats,
             notices: &shared.notices,

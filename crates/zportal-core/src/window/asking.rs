@@ -62,6 +62,11 @@ impl Asking {
         }
     }
 
+    /// Makes the next PING due now.
+    pub fn hurry(&mut self) {
+        self.pinged_ns = None;
+    }
+
     /// Notes a PING.
     pub fn on_ping(&mut self, now_ns: u64, sent_bytes: u64) {
         self.pinged_ns = Some(now_ns);

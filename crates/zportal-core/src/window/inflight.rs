@@ -73,6 +73,11 @@ impl Inflight {
         self.asking.watch_due_at(self.flight.sent_bytes())
     }
 
+    /// Makes the next PING due now: there is a reason to doubt that the peer is still reached.
+    pub fn hurry(&mut self) {
+        self.asking.hurry();
+    }
+
     /// When the oldest PING was sent that has no answer, nanoseconds.
     pub fn unanswered_since_ns(&self) -> Option<u64> {
         self.flight.unanswered_since_ns()

@@ -74,6 +74,11 @@ impl Probe {
         self.is_understood.then(|| self.inflight.watch_ping_at())
     }
 
+    /// Makes the next PING due now: there is a reason to doubt that the peer is still reached.
+    pub fn hurry(&mut self) {
+        self.inflight.hurry();
+    }
+
     /// The PING that has to go into the stream now, behind all that [`Probe::on_sent`] was told.
     /// `taken` is what this end has finished with.
     pub fn ping(&mut self, now_ns: u64, taken: Delivered) -> Option<Ping> {

@@ -102,6 +102,7 @@ impl Bench {
             let around = Surroundings {
                 tun: &tun,
                 listener: None,
+                network: None,
                 wake: &for_wake,
                 stats: &for_stats,
                 notices: &notices,
