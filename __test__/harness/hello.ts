@@ -37,10 +37,14 @@ export interface Hello {
   maxPayloadBytes: number
 }
 
-/** A HELLO; `more` is what a newer version could have behind it. */
+/** The session id of a scripted peer that is given no other. */
+const SESSION_ID = Buffer.alloc(16, 0x5a)
+
+/** A HELLO; `more` is what a newer version could have behind it, `sessionId` tells one tunnel from another. */
 export function helloPacket(
   { version = 1, mtuBytes = 1400, features = VERSION_1_FEATURES, maxPayloadBytes = MAX_PAYLOAD_BYTES }: Partial<Hello>,
   more = Buffer.alloc(0),
+  sessionId = SESSION_ID,
 ): Buffer {
   const packet = Buffer.alloc(HELLO_BYTES + more.length)
   packet[0] = 0x45
@@ -55,7 +59,7 @@ export function helloPacket(
   packet.writeUInt16BE(mtuBytes, AT.mtu)
   packet.writeUInt32BE(features, AT.features)
   packet.writeUInt32BE(maxPayloadBytes, AT.largest)
-  packet.fill(0x5a, 40, 56) // the session id
+  packet.set(sessionId, 40)
   packet.set(more, HELLO_BYTES)
   return packet
 }
@@ -110,6 +114,11 @@ export function pongMessage(ping: Buffer, finished: Finished): Buffer {
 /** The sequence number of a PONG; undefined when the message is another. */
 export function pongSequence(message: Buffer): number | undefined {
   return message[0] === KIND.pong && message.length >= PONG_BYTES ? message.readUInt32BE(PING_AT.sequence) : undefined
+}
+
+/** The reason of a CLOSE; undefined when the message is another. */
+export function closeReason(message: Buffer): number | undefined {
+  return message[0] === KIND.close ? message.readUInt16BE(2) : undefined
 }
 
 /** A CLOSE with any reason and text. */

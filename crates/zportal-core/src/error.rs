@@ -247,6 +247,18 @@ pub enum Error {
         /// Its reason, if it gave one.
         said: Option<String>,
     },
+    /// The other end serves another peer.
+    #[error("the other end serves another peer{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    PeerBusy {
+        /// Its own words.
+        said: Option<String>,
+    },
+    /// Somebody else got the seat.
+    #[error("{}", if *returned { "the peer has come back over another connection" } else { "it has shown nothing, and another connection took its place" })]
+    PeerReplaced {
+        /// Whether it was the peer itself, come back.
+        returned: bool,
+    },
     /// The peer answers no question any more.
     #[error("the peer has said nothing for {silent_ms} ms, though it was asked{}", since(*network_changed))]
     PeerSilent {
@@ -307,6 +319,8 @@ pub const CODES: &[&str] = &[
     "ZP_FRAME_CUT",
     "ZP_MESSAGE",
     "ZP_PEER_CLOSED",
+    "ZP_PEER_BUSY",
+    "ZP_PEER_REPLACED",
     "ZP_PEER_SILENT",
     "ZP_LINK_LOST",
     "ZP_CLOSED",
@@ -343,6 +357,8 @@ impl Error {
             Error::FrameCut { .. } => "ZP_FRAME_CUT",
             Error::Message { .. } => "ZP_MESSAGE",
             Error::PeerClosed { .. } => "ZP_PEER_CLOSED",
+            Error::PeerBusy { .. } => "ZP_PEER_BUSY",
+            Error::PeerReplaced { .. } => "ZP_PEER_REPLACED",
             Error::PeerSilent { .. } => "ZP_PEER_SILENT",
             Error::LinkLost { .. } => "ZP_LINK_LOST",
             Error::Closed => "ZP_CLOSED",

@@ -166,6 +166,7 @@ fn every_feature_and_number_of_the_specification_is_the_code_s() {
         (CloseReason::REPLACED, "REPLACED"),
         (CloseReason::REFUSED, "REFUSED"),
         (CloseReason::FAILED, "FAILED"),
+        (CloseReason::BUSY, "BUSY"),
     ];
     for (reason, name) in reasons {
         let row = format!("| {} | {name} |", reason.0);

@@ -6,7 +6,7 @@ use super::peer::{Peer, Speech};
 use super::surroundings::Surroundings;
 use crate::error::Error;
 use crate::window::probe::Probe;
-use crate::wire::control::{Control, Delivered, Pong};
+use crate::wire::control::{CloseReason, Control, Delivered, Pong};
 
 /// Hears what the peer says to this end rather than to its network.
 pub(super) struct Ear<'s, 'a> {
@@ -63,6 +63,12 @@ impl Hear for Ear<'_, '_> {
                 stats.min_rtt_us.set(self.probe.min_rtt_ns() / 1000);
                 Ok(())
             }
+            Control::Close {
+                reason: CloseReason::BUSY,
+                text,
+            } => Err(Error::PeerBusy {
+                said: Some(text.to_owned()).filter(|said| !said.is_empty()),
+            }),
             Control::Close { text, .. } => Err(Error::PeerClosed {
                 said: Some(text.to_owned()),
             }),

@@ -30,12 +30,11 @@ impl Session<'_> {
             self.ring
                 .poll_readable(Operation::TunReady, self.around.tun.as_fd());
         }
-        if let Some(listener) = self.around.listener
-            && self.door_paused_until.is_none()
+        if let Some(door) = &self.around.door
+            && self.closing_at.is_none()
             && !self.ring.in_flight(Operation::DoorReady)
         {
-            self.ring
-                .poll_readable(Operation::DoorReady, listener.as_fd());
+            self.ring.poll_readable(Operation::DoorReady, door.as_fd());
         }
         if let Some(network) = self.around.network
             && !self.ring.in_flight(Operation::NetworkChanged)
@@ -109,7 +108,7 @@ impl Session<'_> {
             proof,
             self.closing_at,
             self.tun_paused_until,
-            self.door_paused_until,
+            self.door_at(),
             send,
             look,
         ];
@@ -149,10 +148,7 @@ impl Session<'_> {
                 self.tun_ready = true;
                 Ok(())
             }
-            Operation::DoorReady => {
-                self.refuse_newcomers();
-                Ok(())
-            }
+            Operation::DoorReady => self.look_at_door(),
             Operation::NetworkChanged => {
                 self.network_changed();
                 Ok(())

@@ -13,6 +13,7 @@ mod outbound;
 mod pace;
 pub mod peer;
 pub mod ring;
+mod seat;
 mod slots;
 mod surroundings;
 mod turn;

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-use crate::link::{Listener, NetworkWatch};
+use crate::link::NetworkWatch;
 use crate::notices::Notices;
+use crate::seat::Door;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wake::Wake;
@@ -12,8 +13,8 @@ use crate::wake::Wake;
 pub struct Surroundings<'a> {
     /// The packet device.
     pub tun: &'a Tun,
-    /// Where newcomers knock, on a server.
-    pub listener: Option<&'a Listener>,
+    /// Where newcomers wait, on a server.
+    pub door: Option<&'a mut Door>,
     /// What tells a client that its network has changed.
     pub network: Option<&'a RefCell<NetworkWatch>>,
     /// How another thread interrupts the session.

@@ -26,12 +26,6 @@ const BURST_PACKETS: usize = 4;
 /// call interrupt moderation. A lone ping never waits.
 const BURST_PAUSE: Duration = Duration::from_micros(60);
 
-/// How long newcomers are left waiting after one could not be accepted.
-const DOOR_PAUSE: Duration = Duration::from_millis(100);
-
-/// How many newcomers are turned away in one turn while a peer is seated.
-const REFUSALS_PER_TURN: usize = 16;
-
 /// Both directions of one link.
 pub struct Session<'a> {
     pub(super) ring: &'a mut Ring,
@@ -46,8 +40,6 @@ pub struct Session<'a> {
     /// Called once, with the first valid frame or after [`SILENT_PROOF`].
     pub(super) on_proven: Option<OnProven<'a>>,
     pub(super) proven_at: Instant,
-    /// After a failure to accept: when to look for newcomers again.
-    pub(super) door_paused_until: Option<Instant>,
     /// Set once this end was asked to close: when it closes, finished or not.
     pub(super) closing_at: Option<Instant>,
     /// Goodbye is said, and nothing more is sent.
@@ -94,7 +86,6 @@ impl<'a> Session<'a> {
             tun_paused_until: None,
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
-            door_paused_until: None,
             closing_at: None,
             is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
@@ -137,11 +128,8 @@ impl<'a> Session<'a> {
             completed?;
         }
         self.judge_peer()?;
-        if self
-            .door_paused_until
-            .is_some_and(|until| Instant::now() >= until)
-        {
-            self.door_paused_until = None;
+        if self.door_at().is_some_and(|at| Instant::now() >= at) {
+            self.look_at_door()?;
         }
         if self
             .tun_paused_until
@@ -208,7 +196,9 @@ impl<'a> Session<'a> {
         let delivered = self
             .inbound
             .deliver(around.tun, &mut self.peer, around.stats, &mut ear);
-        if *self.peer.speech() != Speech::Unknown {
+        // A server that is busy says so in one breath with its HELLO: it never was the peer.
+        let is_refused = matches!(delivered, Err(Error::PeerBusy { .. }));
+        if *self.peer.speech() != Speech::Unknown && !is_refused {
             self.prove();
         }
         delivered
@@ -217,32 +207,6 @@ impl<'a> Session<'a> {
     fn prove(&mut self) {
         if let Some(on_proven) = self.on_proven.take() {
             on_proven(self.peer.speech());
-        }
-    }
-
-    /// The seat is taken: whoever knocks hears it by the close of the connection.
-    pub(super) fn refuse_newcomers(&mut self) {
-        let Some(listener) = self.around.listener else {
-            return;
-        };
-        for _ in 0..REFUSALS_PER_TURN {
-            match listener.try_accept() {
-                Ok(Some(newcomer)) => {
-                    self.around.stats.peers_refused.add(1);
-                    self.around.notices.warn(
-                        "seat-taken",
-                        format!("refused {}: a peer is connected", newcomer.peer),
-                    );
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    self.around.notices.warn(error.code(), error.to_string());
-                    // Out of descriptors: whoever knocks stays at the door, and would wake us
-                    // without end.
-                    self.door_paused_until = Some(Instant::now() + DOOR_PAUSE);
-                    return;
-                }
-            }
         }
     }
 }

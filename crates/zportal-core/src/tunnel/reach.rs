@@ -9,6 +9,8 @@ use super::request::Role;
 use super::thread::TunnelThread;
 use crate::error::Error;
 use crate::link::{self, NetworkWatch, Stream, Way};
+use crate::seat::Door;
+use crate::seat::rules::Seat;
 
 /// A dial that was under way for less than this when the network came back goes on: it may be the
 /// very one that has found it.
@@ -28,10 +30,47 @@ impl TunnelThread<'_> {
 
     /// A stream to whoever comes, or goes, first.
     pub(super) async fn reach_peer(&self) -> Result<Stream, Error> {
-        match (&self.options.role, &self.listener) {
-            (Role::Serve { .. }, Some(listener)) => listener.accept().await,
+        match (&self.options.role, &self.door) {
+            (Role::Serve { .. }, Some(door)) => self.next_at(door).await,
             (Role::Serve { .. }, None) => Err(Error::Internal("a server without listener".into())),
             (Role::Dial(way), _) => self.dial(way).await,
+        }
+    }
+
+    /// Whoever gets the free seat.
+    async fn next_at(&self, door: &RefCell<Door>) -> Result<Stream, Error> {
+        let (stats, notices) = (&self.shared.stats, &self.shared.notices);
+        let knocks = watch(&*door.borrow())?;
+        loop {
+            let (winner, is_quiet, look_at) = {
+                let mut door = door.borrow_mut();
+                door.look(Seat::Free, stats, notices);
+                (
+                    door.take_winner(),
+                    door.is_quiet(),
+                    door.look_at(Seat::Free),
+                )
+            };
+            if let Some(stream) = winner {
+                return Ok(stream);
+            }
+            if !is_quiet {
+                // What is still to be looked at is announced only once.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let knock = async {
+                if let Ok(mut event) = knocks.readable().await {
+                    event.clear_ready();
+                }
+            };
+            match look_at {
+                Some(at) => {
+                    // Whichever comes first.
+                    let _ = tokio::time::timeout_at(at.into(), knock).await;
+                }
+                None => knock.await,
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use super::request::{Opened, Options, PeerInfo, Reply, Role};
 use super::shared::Shared;
 use crate::error::Error;
 use crate::link::{Listener, NetworkWatch, Stream, Transport};
+use crate::seat::{Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
@@ -80,7 +81,7 @@ async fn live(
     if let Some(reply) = opened.take() {
         reply(Ok(Opened {
             name: thread.tun.name().to_owned(),
-            local: thread.listener.as_ref().map(Listener::local),
+            local: thread.door.as_ref().map(|door| door.borrow().local()),
         }));
     }
     loop {
@@ -105,7 +106,8 @@ pub(super) struct TunnelThread<'a> {
     pub(super) wake: &'a Wake,
     pub(super) options: &'a Options,
     ring: Ring,
-    pub(super) listener: Option<Listener>,
+    /// Where newcomers wait, on a server.
+    pub(super) door: Option<RefCell<Door>>,
     /// What tells a client that dialing again is worth it.
     pub(super) network: Option<RefCell<NetworkWatch>>,
     pub(super) tun: Tun,
@@ -130,16 +132,21 @@ impl<'a> TunnelThread<'a> {
             }
         };
         let tun = Tun::open(&options.tun).await?;
+        let hello = hello(options, &tun)?;
+        let door = match listener.map(|listener| Door::new(listener, hello)) {
+            Some(door) => Some(RefCell::new(door.map_err(|cause| not_opened(&cause))?)),
+            None => None,
+        };
         Ok(TunnelThread {
             shared,
             wake,
             options,
             ring,
-            listener,
+            door,
             // After the TUN, whose own coming is no news.
             network: watch_network(&options.role),
             wake_events: watch(wake)?,
-            hello: hello(options, &tun)?,
+            hello,
             tun,
         })
     }
@@ -164,7 +171,7 @@ impl<'a> TunnelThread<'a> {
             };
             let end = self.carry(stream, wanted_at);
             let proven = !self.shared.desk().is_session_wanted();
-            if proven || self.listener.is_none() || is_final(&end) {
+            if proven || self.door.is_none() || is_final(&end) {
                 return end;
             }
             // A stranger, who never showed a valid frame: not worth anybody's decision.
@@ -190,7 +197,7 @@ impl<'a> TunnelThread<'a> {
             Err(gone) => return gone,
         }
         self.choose_congestion_control(&stream);
-        let dials = self.listener.is_none();
+        let dials = self.door.is_none();
         let on_proven = Box::new(move |speech: &Speech| {
             if dials && shared.stats.peers_accepted.total() > 0 {
                 shared.stats.reconnects.add(1);
@@ -208,7 +215,7 @@ impl<'a> TunnelThread<'a> {
         });
         let around = Surroundings {
             tun: &self.tun,
-            listener: self.listener.as_ref(),
+            door: self.door.as_mut().map(RefCell::get_mut),
             network: self.network.as_ref(),
             wake: self.wake,
             stats: &shared.stats,

@@ -76,6 +76,8 @@ impl CloseReason {
     pub const REFUSED: Self = Self(3);
     /// The sender cannot go on, for instance because its TUN was deleted.
     pub const FAILED: Self = Self(4);
+    /// Another peer is connected, and stays.
+    pub const BUSY: Self = Self(5);
 }
 
 /// One message.

@@ -95,7 +95,7 @@ impl Decoder {
     }
 
     /// How many bytes the frame at the front of `bytes` has in all, as far as its header tells.
-    fn wanted_bytes(&self, bytes: &[u8]) -> usize {
+    pub fn wanted_bytes(&self, bytes: &[u8]) -> usize {
         match bytes.first_chunk::<HEADER_BYTES>() {
             Some(header) => HEADER_BYTES + words(header)[2].min(self.limit_bytes) as usize,
             None => HEADER_BYTES,

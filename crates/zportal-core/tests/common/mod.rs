@@ -101,7 +101,7 @@ impl Bench {
             };
             let around = Surroundings {
                 tun: &tun,
-                listener: None,
+                door: None,
                 network: None,
                 wake: &for_wake,
                 stats: &for_stats,
