@@ -1,8 +1,9 @@
 /**
- * ZPortal carries IP packets over one byte stream: TCP, a Unix socket, or either through a chain of SOCKS5 proxies.
+ * ZPortal carries IP packets over one byte stream: TCP, a Unix socket, or either through a chain of SOCKS5 and HTTP
+ * proxies and Tor.
  *
- * {@link openTunnel} is the whole of it; {@link diagnose} finds out beforehand whether it would work. Sizes are in bytes and times in milliseconds throughout. Whatever fails is a
- * {@link ZPortalError} with a stable code.
+ * {@link openTunnel} is the whole of it; {@link diagnose} finds out beforehand whether it would work. Sizes are in bytes
+ * and times in milliseconds throughout. Whatever fails is a {@link ZPortalError} with a stable code.
  *
  * @packageDocumentation
  */
@@ -16,6 +17,7 @@ export type { ErrorCode, ErrorDetails, OptionProblem } from './errors.js'
 export type { ClientOptions, CommonOptions, ServerOptions, TunnelOptions } from './options.js'
 export { openTunnel } from './tunnel.js'
 export type {
+  Hop,
   Peer,
   StateChange,
   Tunnel,

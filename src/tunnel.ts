@@ -23,6 +23,10 @@ import { parseOptions } from './options.js'
  */
 export type TunnelState = 'opening' | 'listening' | 'connecting' | 'up' | 'waiting' | 'closed'
 
+/** One hop of the way that a client dialed. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- see TunnelStats
+export interface Hop extends Readonly<NativeHop> {}
+
 /** Who is at the other end. */
 export interface Peer {
   /** The address of its stream, or the way to it through the proxies. */
@@ -30,10 +34,9 @@ export interface Peer {
   /** How long the client's dial took, or the server waited for a peer; milliseconds. */
   readonly dialMs: number
   /**
-   * The hops that the client dialed, the nearest first and the peer last, each with the milliseconds that it took to get
-   * there from the hop before. Empty on a server.
+   * The hops that the client dialed, the nearest first and the peer last. Empty on a server.
    */
-  readonly hops: readonly Readonly<NativeHop>[]
+  readonly hops: readonly Hop[]
   /**
    * How it speaks: `original` (plain frames only), `silent` (nothing has come yet), or the version and features that
    * both ends agreed on. For people; programs should not depend on the wording.

@@ -5,7 +5,7 @@ import { formatInnerAddress, formatStreamAddress } from '../address.js'
 import { ZPortalError } from '../errors.js'
 import type { NativeAddon } from '../native.js'
 import type { ParsedOptions } from '../options.js'
-import { withoutPasswords } from '../redact.js'
+import { formatProxy } from '../proxy.js'
 import type { Tunnel, TunnelNotice } from '../tunnel.js'
 import { metricsText } from './metrics.js'
 import { networkNamespace, rootsToServe } from './place.js'
@@ -124,7 +124,7 @@ function factsOf(options: ParsedOptions, { config }: Host): Facts {
     mtu: options.mtuBytes,
     addresses: options.addresses.map(formatInnerAddress),
     connect: isClient ? formatStreamAddress(options.connect) : undefined,
-    proxies: isClient ? options.proxies.map((proxy) => withoutPasswords(formatStreamAddress(proxy))) : [],
+    proxies: isClient ? options.proxies.map(formatProxy) : [],
   }
 }
 
