@@ -50,7 +50,9 @@ impl Desk {
         reply: Reply<PeerInfo>,
     ) -> Option<(Reply<PeerInfo>, Error)> {
         if self.wake.is_none() {
-            return Some((reply, Error::Closed));
+            // Why the thread has ended is why there is no session, also for whoever asks late.
+            let end = self.last_end.as_deref().map_or(Error::Closed, repeated);
+            return Some((reply, end));
         }
         if self.busy {
             let twice = "establish was called while a session is wanted or runs already";
@@ -117,6 +119,23 @@ impl Desk {
     }
 }
 
+/// The reason of a thread's end once more, for another who asks.
+fn repeated(end: &Error) -> Error {
+    match end {
+        Error::TunGone { name } => Error::TunGone { name: name.clone() },
+        Error::TunIo { name, what, cause } => Error::TunIo {
+            name: name.clone(),
+            what,
+            cause: cause.raw_os_error().map_or_else(
+                || std::io::Error::other(cause.to_string()),
+                std::io::Error::from_raw_os_error,
+            ),
+        },
+        Error::Internal(detail) => Error::Internal(detail.clone()),
+        _ => Error::Closed,
+    }
+}
+
 /// Requests that nobody works on any more.
 pub(super) struct Waiting {
     pub(super) wanted: Option<Reply<PeerInfo>>,
@@ -165,5 +184,14 @@ mod tests {
             desk.want_session(Duration::ZERO, Box::new(|_| {}))
                 .is_some()
         );
+    }
+
+    #[test]
+    fn whoever_asks_after_the_finish_hears_why_it_came() {
+        let mut desk = Desk::new(Arc::new(Wake::new().unwrap()));
+        desk.end(&Arc::new(Error::TunGone { name: "zt0".into() }));
+        desk.finish();
+        let refused = desk.want_session(Duration::ZERO, Box::new(|_| {}));
+        assert!(matches!(refused, Some((_, Error::TunGone { .. }))));
     }
 }
