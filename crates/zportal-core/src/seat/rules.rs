@@ -10,9 +10,6 @@ pub type SessionId = [u8; 16];
 
 /// Who has shown nothing for so long has no more claim than the next, milliseconds.
 pub const PROOF_MS: u64 = 5000;
-/// In a free seat a newcomer sits down after so much silence, milliseconds: an original may have
-/// nothing to say until it is sent something.
-pub const SILENT_SEAT_MS: u64 = 250;
 /// Where another has sat without a word for [`PROOF_MS`], a silent newcomer takes over after this,
 /// milliseconds: a connection that is closed again at once displaces nobody.
 pub const SILENT_WAIT_MS: u64 = 500;
@@ -64,13 +61,14 @@ pub enum Ruling {
 /// The ruling on a newcomer that came `waited_ms` ago.
 pub fn rule(seat: Seat, shown: Shown, waited_ms: u64) -> Ruling {
     match (seat, shown) {
-        (Seat::Free | Seat::Unproven { .. }, Shown::Packet | Shown::Hello(_)) => Ruling::Seat,
+        // An original may have nothing to say until it is sent something.
+        (Seat::Free, _) => Ruling::Seat,
+        (Seat::Unproven { .. }, Shown::Packet | Shown::Hello(_)) => Ruling::Seat,
         (Seat::Proven { session_id }, Shown::Hello(theirs)) if session_id == Some(theirs) => {
             Ruling::Seat
         }
         (Seat::Proven { .. }, Shown::Hello(_)) => Ruling::Refuse,
         (Seat::Proven { .. }, Shown::Packet) => Ruling::Drop,
-        (Seat::Free, Shown::Nothing) => seat_at(SILENT_SEAT_MS, waited_ms),
         (Seat::Unproven { for_ms }, Shown::Nothing) => {
             // Both clocks run at the same speed: when will both have run long enough?
             let holder_ms = waited_ms.saturating_add(PROOF_MS.saturating_sub(for_ms));
@@ -93,7 +91,7 @@ fn seat_at(moment_ms: u64, waited_ms: u64) -> Ruling {
 
 #[cfg(test)]
 mod tests {
-    use super::{PROOF_MS, Ruling, SILENT_SEAT_MS, SILENT_WAIT_MS, Seat, Shown, rule};
+    use super::{PROOF_MS, Ruling, SILENT_WAIT_MS, Seat, Shown, rule};
 
     const OURS: [u8; 16] = [1; 16];
     const STRANGER: [u8; 16] = [2; 16];
@@ -136,12 +134,7 @@ mod tests {
 
     #[test]
     fn a_silent_one_sits_where_nobody_does() {
-        let until_ms = SILENT_SEAT_MS;
-        assert_eq!(
-            rule(Seat::Free, Shown::Nothing, 0),
-            Ruling::Wait { until_ms }
-        );
-        assert_eq!(rule(Seat::Free, Shown::Nothing, until_ms), Ruling::Seat);
+        assert_eq!(rule(Seat::Free, Shown::Nothing, 0), Ruling::Seat);
     }
 
     #[test]

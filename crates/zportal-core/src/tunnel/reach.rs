@@ -12,9 +12,9 @@ use crate::link::{self, NetworkWatch, Stream, Way};
 use crate::seat::Door;
 use crate::seat::rules::Seat;
 
-/// A dial that was under way for less than this when the network came back goes on: it may be the
-/// very one that has found it.
-const DIAL_YOUNG: Duration = Duration::from_secs(1);
+/// A dial that was under way for less than this when the network came back goes on. Not longer: a
+/// link may be announced up to a second after its route, and swallow what was sent before.
+const DIAL_YOUNG: Duration = Duration::from_millis(100);
 /// So often a dial begins anew because the network came back: where something is always coming
 /// and going, a long way through proxies must still get its time.
 const DIALS_MAX: usize = 4;

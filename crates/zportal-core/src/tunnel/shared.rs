@@ -38,16 +38,22 @@ impl Shared {
 
     /// Answers everybody who waits for a session or for its end.
     pub(super) fn settle_end(&self, end: Error) {
-        let wanted = self.desk().take_wanted();
-        let end = match wanted {
-            Some(reply) => {
-                reply(Err(end));
-                Error::Closed
-            }
-            None => end,
+        let (wanted, replies, end) = {
+            let mut desk = self.desk();
+            let wanted = desk.take_wanted();
+            // A session that never was has not ended: its request alone hears why.
+            let (refusal, end) = match &wanted {
+                Some(_) => (Some(end), Error::Closed),
+                None => (None, end),
+            };
+            let end = Arc::new(end);
+            // The desk is free again before anybody hears of it, and asks for the next session.
+            let replies = desk.end(&end);
+            (wanted.zip(refusal), replies, end)
         };
-        let end = Arc::new(end);
-        let replies = self.desk().end(&end);
+        if let Some((reply, refusal)) = wanted {
+            reply(Err(refusal));
+        }
         for reply in replies {
             reply(Arc::clone(&end));
         }
