@@ -125,7 +125,8 @@ endToEnd('HELLO', (lab) => {
     await blindDatagrams(host, to, { plan: '40x1000', payload: noise(39_680, 'burst') })
     await peer.ping(INNER.server.ipv4)
     const frames = peer.received.slice(before).filter(({ payload }) => parseEcho(payload) === undefined)
-    return new Set(frames.map(({ flags, payload }) => (flags === FLAG.vnet ? vnetKind(payload) : 'plain')))
+    const packets = frames.filter(({ flags }) => (flags & FLAG.control) === 0)
+    return new Set(packets.map(({ flags, payload }) => (flags === FLAG.vnet ? vnetKind(payload) : 'plain')))
   }
 
   describe.each(Object.entries(starts))('to our %s', (_role, start) => {

@@ -37,6 +37,7 @@ export const NO_STATS: NativeStats = {
   rateBytesPerSecond: 0,
   rttUs: 0,
   minRttUs: 0,
+  windowBytes: 0,
   peersAccepted: 0,
   reconnects: 0,
   peersRefused: 0,

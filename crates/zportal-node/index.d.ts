@@ -221,6 +221,8 @@ export interface NativeStats {
   rttUs: number
   /** The shortest round trip of the last seconds, microseconds; 0 while not known. */
   minRttUs: number
+  /** What may be on its way to the peer now, bytes; 0 where nothing is held back. */
+  windowBytes: number
 }
 
 /** What `open` resolves to. */

@@ -74,6 +74,8 @@ pub struct Stats {
     pub rtt_us: Counter,
     /// The shortest of the last seconds, microseconds; 0 while not known.
     pub min_rtt_us: Counter,
+    /// What may be on its way to the peer now, bytes; 0 where nothing is held back.
+    pub window_bytes: Counter,
 }
 
 impl Stats {
@@ -85,6 +87,7 @@ impl Stats {
             &self.rate_bytes_per_second,
             &self.rtt_us,
             &self.min_rtt_us,
+            &self.window_bytes,
         ];
         for gauge in gauges {
             gauge.set(0);

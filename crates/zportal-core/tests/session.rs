@@ -7,6 +7,7 @@ use std::net::Shutdown;
 
 use common::{Bench, MTU_BYTES, frame, hello, packet, their_hello};
 use zportal_core::error::Error;
+use zportal_core::window::inflight::INITIAL_BYTES;
 use zportal_core::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Ping};
 use zportal_core::wire::features::Features;
 use zportal_core::wire::header::{FLAG_CONTROL, FLAG_VNET};
@@ -307,6 +308,37 @@ fn a_peer_that_can_answer_is_asked_at_once_and_the_round_trip_is_known() {
         panic!("{payload:?} is no PING");
     };
     assert_eq!((ping.sequence, ping.delivered.bytes), (2, 300));
+}
+
+/// No more goes into a relay than comes out at its far end.
+#[test]
+fn only_so_much_is_under_way_as_the_peer_reports() {
+    let mut bench = Bench::start_on(EVERYTHING, &[], true);
+    assert!(bench.read_hello().is_relayed);
+    bench.write_frame(0, &their_hello(EVERYTHING));
+    for number in 0..60 {
+        bench.send_packet(&packet(1400, number));
+    }
+    let (mut bytes, mut last_ping) = (0, None);
+    bench
+        .peer
+        .set_read_timeout(Some(std::time::Duration::from_millis(300)))
+        .unwrap();
+    while let Some((flags, payload)) = bench.try_read_frame() {
+        match Control::parse(&payload) {
+            Ok(Control::Ping(ping)) if flags & FLAG_CONTROL != 0 => last_ping = Some(ping),
+            _ => bytes += payload.len() as u64,
+        }
+    }
+    let most = INITIAL_BYTES + 1400;
+    assert!((INITIAL_BYTES..=most).contains(&bytes), "{bytes} bytes");
+    // Every waiting packet comes once what was sent is reported.
+    bench.peer.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    bench.finished.bytes = bytes;
+    bench.answer(&last_ping.expect("what was sent was asked about"));
+    while bytes < 60 * 1400 {
+        bytes += bench.read_frame().1.len() as u64;
+    }
 }
 
 #[test]

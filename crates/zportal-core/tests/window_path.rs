@@ -36,7 +36,7 @@ fn a_steady_stream_shows_its_rate_and_its_round_trip() {
     let mut flight = Flight::new(0);
     let samples = steady(&mut flight, 0, 300);
     assert_eq!(samples.len(), 250);
-    for sample in &samples[60..] {
+    for sample in &samples[80..] {
         assert_eq!(sample.rtt_ns, 50 * MS);
         assert_eq!(sample.bytes_per_second, 100_000);
         assert!(sample.prior_inflight_bytes.abs_diff(5000) <= 100);

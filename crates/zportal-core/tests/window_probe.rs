@@ -1,7 +1,9 @@
 //! When the peer is asked, and what its answers tell.
 
 use zportal_core::window::asking::{IDLE_PING_NS, WATCH_PING_NS};
-use zportal_core::window::probe::Probe;
+use zportal_core::window::beyond::LATE_ANSWERS;
+use zportal_core::window::inflight::INITIAL_BYTES;
+use zportal_core::window::probe::{FAST_BYTES_PER_SECOND, Probe};
 use zportal_core::wire::control::{Delivered, Ping, Pong};
 use zportal_core::wire::features::Features;
 
@@ -13,8 +15,8 @@ const NOTHING: Delivered = Delivered {
 };
 
 fn probe() -> Probe {
-    let mut probe = Probe::new(0, PACKET_BYTES);
-    probe.learnt(Features::PING);
+    let mut probe = Probe::new(0, PACKET_BYTES, false);
+    probe.learnt(0, Features::PING, false);
     probe
 }
 
@@ -34,13 +36,13 @@ fn answer(probe: &mut Probe, now_ns: u64, ping: Ping, delivered_bytes: u64) {
 
 #[test]
 fn nothing_is_asked_before_the_peer_has_shown_that_it_can_answer() {
-    let mut probe = Probe::new(0, PACKET_BYTES);
+    let mut probe = Probe::new(0, PACKET_BYTES, false);
     probe.on_sent(0, 100_000);
     assert_eq!(probe.ping_at(), None);
     assert_eq!(probe.ping(IDLE_PING_NS, NOTHING), None);
-    probe.learnt(Features::VNET);
+    probe.learnt(0, Features::VNET, false);
     assert_eq!(probe.ping(IDLE_PING_NS, NOTHING), None);
-    probe.learnt(Features::PING);
+    probe.learnt(0, Features::PING, false);
     assert!(probe.ping(IDLE_PING_NS, NOTHING).is_some());
 }
 
@@ -112,4 +114,78 @@ fn the_round_trip_is_smoothed_and_the_shortest_is_kept() {
         0,
     );
     assert_eq!(probe.rtt_ns(), 21 * MS);
+}
+
+/// Sends `bytes`, asks, and has all of it reported after `rtt_ns`; returns when that was.
+fn exchange(probe: &mut Probe, now_ns: u64, bytes: u64, sent: &mut u64, rtt_ns: u64) -> u64 {
+    probe.on_sent(now_ns, bytes);
+    *sent += bytes;
+    let asked_ns = probe.ping_at().unwrap().max(now_ns);
+    let ping = probe.ping(asked_ns, NOTHING).unwrap();
+    answer(probe, asked_ns + rtt_ns, ping, *sent);
+    asked_ns + rtt_ns
+}
+
+#[test]
+fn only_a_relayed_link_is_held_back_and_either_end_may_know_that_it_is() {
+    let direct = probe();
+    assert_eq!(
+        (direct.room_bytes(), direct.limit_bytes()),
+        (u64::MAX, None)
+    );
+    let mut told = Probe::new(0, PACKET_BYTES, false);
+    told.learnt(0, Features::PING, true);
+    assert_eq!(told.room_bytes(), INITIAL_BYTES);
+    // Before anything is known of the peer as well, but not if it never will be.
+    let mut knows = Probe::new(0, PACKET_BYTES, true);
+    assert_eq!(knows.room_bytes(), INITIAL_BYTES);
+    knows.learnt(0, Features::NONE, false);
+    assert_eq!(knows.room_bytes(), u64::MAX);
+    knows.learnt(0, Features::PING, false);
+    assert_eq!(knows.room_bytes(), INITIAL_BYTES);
+}
+
+#[test]
+fn a_relay_of_which_nobody_knows_is_noticed_by_late_answers_under_load() {
+    let (mut probe, mut now_ns, mut sent) = (probe(), 0, 0);
+    probe.on_tcp_rtt(MS);
+    for _ in 0..10 {
+        // Late, but next to nothing was under way: a busy peer.
+        now_ns = exchange(&mut probe, now_ns, 1000, &mut sent, 400 * MS);
+    }
+    for _ in 0..LATE_ANSWERS - 1 {
+        now_ns = exchange(&mut probe, now_ns, INITIAL_BYTES, &mut sent, 400 * MS);
+    }
+    now_ns = exchange(&mut probe, now_ns, INITIAL_BYTES, &mut sent, 3 * MS);
+    for _ in 0..LATE_ANSWERS {
+        assert!(!probe.is_relayed());
+        now_ns = exchange(&mut probe, now_ns, INITIAL_BYTES, &mut sent, 400 * MS);
+    }
+    assert!(probe.is_relayed() && probe.limit_bytes().is_some());
+}
+
+#[test]
+fn a_long_way_is_no_relay() {
+    let (mut probe, mut now_ns, mut sent) = (probe(), 0, 0);
+    probe.on_tcp_rtt(300 * MS);
+    for _ in 0..20 {
+        now_ns = exchange(&mut probe, now_ns, 1 << 20, &mut sent, 400 * MS);
+    }
+    assert!(!probe.is_relayed());
+}
+
+#[test]
+fn at_full_speed_a_relayed_link_is_not_held_back() {
+    let mut probe = Probe::new(0, PACKET_BYTES, true);
+    probe.learnt(0, Features::PING, false);
+    let (mut now_ns, mut sent) = (0, 0);
+    let bytes = FAST_BYTES_PER_SECOND / 10;
+    for _ in 0..20 {
+        now_ns = exchange(&mut probe, now_ns, bytes, &mut sent, 20 * MS);
+    }
+    assert_eq!(probe.room_bytes(), u64::MAX);
+    for _ in 0..50 {
+        now_ns = exchange(&mut probe, now_ns, bytes / 100, &mut sent, 20 * MS);
+    }
+    assert!(probe.limit_bytes().is_some(), "it has become slow");
 }

@@ -38,6 +38,7 @@ fn blocks() -> BTreeMap<String, Vec<u8>> {
 fn hello() -> Hello {
     Hello {
         version: 1,
+        is_relayed: false,
         features: Features(0x7f),
         max_payload_bytes: 65_546,
         mtu_bytes: 1400,

@@ -52,6 +52,8 @@ pub struct NativeStats {
     pub rtt_us: f64,
     /// The shortest round trip of the last seconds, microseconds; 0 while not known.
     pub min_rtt_us: f64,
+    /// What may be on its way to the peer now, bytes; 0 where nothing is held back.
+    pub window_bytes: f64,
 }
 
 impl From<&Stats> for NativeStats {
@@ -81,6 +83,7 @@ impl From<&Stats> for NativeStats {
             rate_bytes_per_second: stats.rate_bytes_per_second.total() as f64,
             rtt_us: stats.rtt_us.total() as f64,
             min_rtt_us: stats.min_rtt_us.total() as f64,
+            window_bytes: stats.window_bytes.total() as f64,
         }
     }
 }

@@ -22,6 +22,14 @@ pub struct Stream {
     pub hops: Vec<Hop>,
 }
 
+impl Stream {
+    /// Whether a proxy takes the bytes in on the way, so that TCP tells of the first hop only. Of
+    /// an accepted stream nobody here knows; the peer says so in its HELLO.
+    pub fn is_relayed(&self) -> bool {
+        self.hops.len() > 1
+    }
+}
+
 /// One hop of a dialed way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {

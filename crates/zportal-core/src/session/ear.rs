@@ -21,7 +21,11 @@ pub(super) struct Ear<'s, 'a> {
 impl Hear for Ear<'_, '_> {
     fn learnt(&mut self, peer: &Peer) {
         let around = self.around;
-        self.probe.learnt(peer.agreed());
+        let theirs = match peer.speech() {
+            Speech::Extended { hello, .. } => hello.is_relayed,
+            Speech::Unknown | Speech::Original => false,
+        };
+        self.probe.learnt(self.now_ns, peer.agreed(), theirs);
         if let Err(cause) = around.tun.set_offloads(peer.agreed()) {
             // The kernel took them when the TUN was opened; without them packets are only smaller.
             let message = format!("the kernel refused the offloads {}: {cause}", peer.agreed());

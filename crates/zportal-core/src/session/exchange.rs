@@ -129,6 +129,9 @@ impl Session<'_> {
                 Ok(bytes) => {
                     self.hear_peer();
                     self.inbound.received(bytes as usize, self.around.stats);
+                    if self.probe.limit_bytes().is_some() {
+                        self.pace.acknowledge(self.stream.socket.as_fd());
+                    }
                     // The kernel answers many a packet while it takes it: the answer is there.
                     self.tun_ready = true;
                     self.deliver()

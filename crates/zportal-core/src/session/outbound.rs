@@ -109,7 +109,7 @@ impl Outbound {
             messages: VecDeque::with_capacity(MESSAGES_MAX),
             pong: None,
             batch: Batch {
-                // And a PING behind them.
+                // And a PING ahead of them.
                 slots: Vec::with_capacity(BATCH_FRAMES + 1),
                 vectors: Vec::with_capacity(BATCH_FRAMES + 1),
                 first: 0,
@@ -324,8 +324,11 @@ impl Outbound {
         });
     }
 
-    /// Takes the next batch off the queue, with a PING behind it if one is due; `None` while there
+    /// Takes the next batch off the queue, with a PING ahead of it if one is due; `None` while there
     /// is nothing to send. `taken` is what this end has taken of the peer's.
+    ///
+    /// Behind the batch the PING would be the end of what a proxy has, which one that leaves
+    /// Nagle's algorithm on holds back until all before it is acknowledged.
     ///
     /// Must not be called while a batch is being sent. The pointer and all it leads to stay valid
     /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
@@ -337,12 +340,12 @@ impl Outbound {
         stats: &Stats,
     ) -> Option<*const libc::msghdr> {
         if self.batch.slots.is_empty() {
-            self.take_batch(now_ns, probe, stats);
             if let Some(ping) = probe.ping(now_ns, taken) {
                 let ping = Control::Ping(ping);
                 let ping = self.message(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
                 self.batch.push(ping);
             }
+            self.take_batch(now_ns, probe, stats);
             if self.batch.slots.is_empty() {
                 return None;
             }
@@ -364,21 +367,30 @@ impl Outbound {
         };
         let mut bytes = 0;
         let mut payload_bytes = 0;
+        let room_bytes = probe.room_bytes();
+        let mut is_dry = false;
         while bytes < batch_bytes.min(BATCH_BYTES) && self.batch.slots.len() < BATCH_FRAMES {
             let message = self.messages.pop_front().or_else(|| self.pong.take());
             let slot = match message {
                 Some(message) => message,
+                None if payload_bytes >= room_bytes => break,
                 None => match self.queue.dequeue(now_ns, &mut dropped) {
                     Some(dequeued) => {
                         payload_bytes += dequeued.packet.payload_bytes as u64;
                         dequeued.packet
                     }
-                    None => break,
+                    None => {
+                        is_dry = true;
+                        break;
+                    }
                 },
             };
             bytes += self.batch.push(slot);
         }
         probe.on_sent(now_ns, payload_bytes);
+        if is_dry {
+            probe.on_app_limited();
+        }
     }
 
     /// Notes that the kernel took `bytes` of the batch, which may be less than all.

@@ -22,6 +22,9 @@ pub struct Pace {
     transport: Transport,
     packet_bytes: u64,
     rate: LinkRate,
+    /// What arrives at the peer, where a proxy takes more than that.
+    relayed: Option<u64>,
+    tcp_rtt_ns: Option<u64>,
     sizes: Sizes,
     lowat: NotsentLowat,
     standing: Standing,
@@ -34,6 +37,8 @@ impl Pace {
             transport,
             packet_bytes,
             rate: LinkRate::default(),
+            relayed: None,
+            tcp_rtt_ns: None,
             sizes: Sizes::at(0, packet_bytes),
             lowat: NotsentLowat::default(),
             standing: Standing::default(),
@@ -42,7 +47,24 @@ impl Pace {
 
     /// Bytes a second that the link was seen to carry; 0 while nothing is known.
     pub fn bytes_per_second(&self) -> u64 {
-        self.rate.bytes_per_second().unwrap_or(0)
+        self.known_rate().unwrap_or(0)
+    }
+
+    fn known_rate(&self) -> Option<u64> {
+        match (self.rate.bytes_per_second(), self.relayed) {
+            (Some(socket), Some(relayed)) => Some(socket.min(relayed)),
+            (socket, relayed) => socket.or(relayed),
+        }
+    }
+
+    /// TCP's own round trip, nanoseconds, as of the last look.
+    pub fn tcp_rtt_ns(&self) -> Option<u64> {
+        self.tcp_rtt_ns
+    }
+
+    /// What may be in the socket and on the path of its own TCP, bytes, if that is limited.
+    pub fn standing_limit_bytes(&self) -> Option<u64> {
+        self.standing.limit_bytes()
     }
 
     /// How batches and pieces should be now.
@@ -52,22 +74,25 @@ impl Pace {
 
     /// The queue's target at this rate, nanoseconds.
     pub fn target_ns(&self) -> u64 {
-        let rate = self.rate.bytes_per_second();
+        let rate = self.known_rate();
         rate.map_or(codel::TARGET_NS, codel::target_for)
     }
 
     /// Takes a sample when one is due; true if it did. `handed_bytes` is what the socket took
-    /// since the session began, `blocked` whether more waits than it takes.
+    /// since the session began, `blocked` whether more waits than it takes, `relayed` the rate at
+    /// which the peer takes what a proxy passes on.
     pub fn look(
         &mut self,
         now_ns: u64,
         socket: BorrowedFd<'_>,
         handed_bytes: u64,
         blocked: bool,
+        relayed: Option<u64>,
     ) -> bool {
         if !self.rate.look_due(now_ns) {
             return false;
         }
+        self.relayed = relayed;
         let path = self.path(socket);
         self.rate.on_look(Look {
             now_ns,
@@ -80,6 +105,7 @@ impl Pace {
             if let Some(bytes) = self.lowat.change(self.sizes.unsent_bytes) {
                 set_notsent_lowat(socket, bytes);
             }
+            self.tcp_rtt_ns = Some(path.rtt_ns);
             self.rate.on_round_trip(path.rtt_ns);
             self.standing.on_look(Seen {
                 now_ns,
@@ -113,6 +139,18 @@ impl Pace {
         let drain_ns = u128::from(excess) * u128::from(SECOND_NS) / u128::from(rate);
         let drain_ns = u64::try_from(drain_ns).unwrap_or(u64::MAX);
         Some(drain_ns.clamp(PAUSE_MIN_NS, PAUSE_MAX_NS))
+    }
+
+    /// Lets what was received be acknowledged now rather than within 40 ms.
+    ///
+    /// A proxy that leaves Nagle's algorithm on (microsocks does) holds back the end of what it
+    /// has for us until all before it is acknowledged; and that end is often the answer that we
+    /// need to send on.
+    pub fn acknowledge(&self, socket: BorrowedFd<'_>) {
+        if self.transport == Transport::Tcp {
+            // A refusal costs latency.
+            let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
+        }
     }
 
     fn path(&self, socket: BorrowedFd<'_>) -> Option<Path> {

@@ -11,10 +11,11 @@ use super::peer::{Peer, Speech};
 use super::ring::{Operation, Ring};
 use super::surroundings::Surroundings;
 use crate::error::Error;
-use crate::link::Stream;
+use crate::link::{Stream, Transport};
 use crate::liveness::Liveness;
 use crate::window::batch::Sizes;
 use crate::window::probe::Probe;
+use crate::wire::features::Features;
 use crate::wire::hello::Hello;
 
 /// A peer that says nothing is believed after this time: an original may have nothing to send.
@@ -66,6 +67,15 @@ impl<'a> Session<'a> {
         seed: [u64; 2],
         on_proven: OnProven<'a>,
     ) -> Session<'a> {
+        let ours = Hello {
+            is_relayed: stream.is_relayed(),
+            ..ours
+        };
+        let mut probe = Probe::new(0, ours.mtu_bytes.into(), stream.is_relayed());
+        if stream.transport == Transport::Unix {
+            // It has no round trip of its own, whatever it leads to.
+            probe.on_tcp_rtt(0);
+        }
         let peer = Peer::new(ours);
         let early = std::mem::take(&mut stream.early);
         let transport = stream.transport;
@@ -89,7 +99,7 @@ impl<'a> Session<'a> {
             closing_at: None,
             is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
-            probe: Probe::new(0, packet_bytes),
+            probe,
             liveness: None,
             send_paused_until: None,
             clock,
@@ -155,6 +165,8 @@ impl<'a> Session<'a> {
             }
         }
         if self.on_proven.is_some() && Instant::now() >= self.proven_at {
+            let now_ns = self.now_ns();
+            self.probe.learnt(now_ns, Features::NONE, false);
             self.prove();
         }
         self.finish_closing()
@@ -171,7 +183,11 @@ impl<'a> Session<'a> {
         let blocked = self.ring.in_flight(Operation::Send) || self.send_paused_until.is_some();
         let socket = self.stream.socket.as_fd();
         let handed_bytes = self.outbound.sent_bytes();
-        if self.pace.look(now_ns, socket, handed_bytes, blocked) {
+        let relayed = self.probe.relayed_bytes_per_second();
+        if (self.pace).look(now_ns, socket, handed_bytes, blocked, relayed) {
+            if let Some(rtt_ns) = self.pace.tcp_rtt_ns() {
+                self.probe.on_tcp_rtt(rtt_ns);
+            }
             self.outbound
                 .resize(self.pace.sizes(), self.pace.target_ns());
         }
@@ -182,6 +198,9 @@ impl<'a> Session<'a> {
         stats
             .rate_bytes_per_second
             .set(self.pace.bytes_per_second());
+        let limits = [self.probe.limit_bytes(), self.pace.standing_limit_bytes()];
+        let window_bytes = limits.into_iter().flatten().min();
+        stats.window_bytes.set(window_bytes.unwrap_or(0));
     }
 
     pub(super) fn deliver(&mut self) -> Result<(), Error> {

@@ -31,6 +31,7 @@ pub(super) fn hello(options: &Options, tun: &Tun) -> Result<Hello, Error> {
     let addresses = options.tun.addresses.iter().map(|address| address.address);
     let mut hello = Hello {
         version: VERSION,
+        is_relayed: false,
         features: offloads | Features::PING,
         max_payload_bytes: MAX_PAYLOAD_BYTES as u32,
         mtu_bytes: tun.mtu_bytes(),

@@ -14,6 +14,10 @@ use super::rate_of;
 /// PINGs that may be on their way at once.
 pub const PINGS_MAX: usize = 256;
 
+/// A rate is never read over less than this, nanoseconds. What a shaper, a modem or a radio saved
+/// up while nothing came passes at once, and says nothing of what follows.
+pub const SAMPLE_MIN_NS: u64 = 10_000_000;
+
 /// A PONG, and when it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feedback {
@@ -52,17 +56,19 @@ struct Mark {
     ping_sent_ns: u64,
     inflight_bytes: u64,
     delivered_bytes: u64,
-    delivered_at: Moment,
-    first_sent_ns: u64,
+    from: Moment,
     is_app_limited: bool,
 }
 
-/// When something was delivered, by both clocks.
+/// The state of delivery at one time: where a sample can begin.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     ours_ns: u64,
     /// Unknown after an idle time, over which no rate is measured.
     peer_ns: Option<u64>,
+    delivered_bytes: u64,
+    /// When the PING was sent that was answered last.
+    first_sent_ns: u64,
 }
 
 /// What is on its way to the peer.
@@ -70,9 +76,10 @@ struct Moment {
 pub struct Flight {
     sent_bytes: u64,
     delivered_bytes: u64,
-    delivered_at: Moment,
-    /// When the PING was sent that was answered last.
-    first_sent_ns: u64,
+    /// Where samples begin: as long ago as they need to be long,
+    from: Moment,
+    /// and where they will begin next.
+    next: Moment,
     /// Samples are app-limited until as much as this is delivered.
     app_limited_until: u64,
     marks: VecDeque<Mark>,
@@ -81,14 +88,17 @@ pub struct Flight {
 impl Flight {
     /// Nothing was sent yet.
     pub fn new(now_ns: u64) -> Flight {
+        let begin = Moment {
+            ours_ns: now_ns,
+            peer_ns: None,
+            delivered_bytes: 0,
+            first_sent_ns: now_ns,
+        };
         Flight {
             sent_bytes: 0,
             delivered_bytes: 0,
-            delivered_at: Moment {
-                ours_ns: now_ns,
-                peer_ns: None,
-            },
-            first_sent_ns: now_ns,
+            from: begin,
+            next: begin,
             app_limited_until: 0,
             marks: VecDeque::with_capacity(PINGS_MAX),
         }
@@ -124,11 +134,13 @@ impl Flight {
     pub fn on_sent(&mut self, now_ns: u64, bytes: u64) {
         if self.inflight_bytes() == 0 {
             // The time in which nothing was under way is no part of any rate.
-            self.first_sent_ns = now_ns;
-            self.delivered_at = Moment {
+            self.next = Moment {
                 ours_ns: now_ns,
                 peer_ns: None,
+                delivered_bytes: self.delivered_bytes,
+                first_sent_ns: now_ns,
             };
+            self.from = self.next;
         }
         self.sent_bytes += bytes;
     }
@@ -142,8 +154,7 @@ impl Flight {
             ping_sent_ns: now_ns,
             inflight_bytes: self.inflight_bytes(),
             delivered_bytes: self.delivered_bytes,
-            delivered_at: self.delivered_at,
-            first_sent_ns: self.first_sent_ns,
+            from: self.from,
             is_app_limited: self.delivered_bytes < self.app_limited_until,
         });
     }
@@ -165,23 +176,31 @@ impl Flight {
             .position(|mark| mark.ping_sent_ns == feedback.ping_sent_ns)?;
         // The stream keeps the order: those before it will not be answered any more.
         let mark = self.marks.drain(..=place).next_back()?;
-        self.delivered_at = Moment {
-            ours_ns: feedback.now_ns,
-            peer_ns: Some(feedback.peer_ns),
-        };
-        self.first_sent_ns = mark.ping_sent_ns;
+        let is_due = feedback.now_ns.saturating_sub(self.next.ours_ns) >= SAMPLE_MIN_NS;
+        if is_due {
+            self.from = self.next;
+            self.next = Moment {
+                ours_ns: feedback.now_ns,
+                peer_ns: Some(feedback.peer_ns),
+                delivered_bytes: self.delivered_bytes,
+                first_sent_ns: mark.ping_sent_ns,
+            };
+        }
         // The peer's clock leaves out what the way back does to its answers; but a peer cannot
         // make itself faster by it than the time that has passed here from PING to PONG.
         let rtt_ns = feedback.now_ns.saturating_sub(mark.ping_sent_ns);
-        let delivery_ns = match mark.delivered_at.peer_ns {
+        let delivery_ns = match mark.from.peer_ns {
             Some(peer_ns) => feedback.peer_ns.saturating_sub(peer_ns),
-            None => feedback.now_ns.saturating_sub(mark.delivered_at.ours_ns),
+            None => feedback.now_ns.saturating_sub(mark.from.ours_ns),
         };
-        let sending_ns = mark.ping_sent_ns.saturating_sub(mark.first_sent_ns);
-        let bytes = self.delivered_bytes.saturating_sub(mark.delivered_bytes);
+        let sending_ns = mark.ping_sent_ns.saturating_sub(mark.from.first_sent_ns);
+        let sample_ns = delivery_ns.max(sending_ns).max(SAMPLE_MIN_NS);
+        let bytes = self
+            .delivered_bytes
+            .saturating_sub(mark.from.delivered_bytes);
         Some(Sample {
             rtt_ns,
-            bytes_per_second: rate_of(bytes, delivery_ns.max(sending_ns)),
+            bytes_per_second: rate_of(bytes, sample_ns),
             prior_delivered_bytes: mark.delivered_bytes,
             prior_inflight_bytes: mark.inflight_bytes,
             delivered_bytes: self.delivered_bytes,

@@ -28,6 +28,7 @@ pub struct Inflight {
     phases: Phases,
     asking: Asking,
     limit_bytes: u64,
+    is_heeded: bool,
 }
 
 impl Inflight {
@@ -41,7 +42,23 @@ impl Inflight {
             phases: Phases::new(now_ns, packet_bytes),
             asking: Asking::default(),
             limit_bytes: INITIAL_BYTES,
+            is_heeded: true,
         }
+    }
+
+    /// Whether the limit is heeded from now on. While it is not, the path is only watched: no
+    /// queue that stands meanwhile may be taken for its length. When it is again, it begins anew.
+    pub fn heed(&mut self, now_ns: u64, is_heeded: bool) {
+        if is_heeded && !self.is_heeded {
+            self.phases = Phases::new(now_ns, self.packet_bytes);
+            self.limit_bytes = self.wanted_bytes();
+        }
+        self.is_heeded = is_heeded;
+    }
+
+    /// Whether the limit is heeded.
+    pub fn is_heeded(&self) -> bool {
+        self.is_heeded
     }
 
     /// How many bytes may be sent now. While it is not 0, a whole packet may be sent, however
@@ -62,15 +79,15 @@ impl Inflight {
         self.flight.on_app_limited();
     }
 
-    /// When the next PING is due, nanoseconds; the past if it is due now. To be asked after each
-    /// batch: bytes call for PINGs as time does.
+    /// When the next PING is due, nanoseconds; the past if it is due now. To be asked before each
+    /// batch: bytes call for PINGs as time does, where a limit hangs on them.
     pub fn ping_at(&self) -> u64 {
-        (self.asking).steer_due_at(&self.path, self.flight.sent_bytes())
-    }
-
-    /// The same while the limit is not heeded, so that answers only serve to know the path.
-    pub fn watch_ping_at(&self) -> u64 {
-        self.asking.watch_due_at(self.flight.sent_bytes())
+        let sent_bytes = self.flight.sent_bytes();
+        if self.is_heeded {
+            self.asking.steer_due_at(&self.path, sent_bytes)
+        } else {
+            self.asking.watch_due_at(sent_bytes)
+        }
     }
 
     /// Makes the next PING due now: there is a reason to doubt that the peer is still reached.
@@ -102,6 +119,11 @@ impl Inflight {
         let sample = self.flight.on_feedback(feedback);
         if let Some(sample) = &sample {
             self.path.observe(now_ns, sample);
+        }
+        if !self.is_heeded {
+            return sample;
+        }
+        if let Some(sample) = &sample {
             self.phases.on_sample(now_ns, sample, &mut self.path);
         }
         let delivered_bytes = before_bytes - self.flight.inflight_bytes();

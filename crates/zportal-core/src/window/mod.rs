@@ -3,12 +3,14 @@
 //!
 //! [`rate`] measures what the stream takes, [`batch`] makes the sizes of our sends from it,
 //! [`standing`] limits what stands on the path of our own TCP, and [`inflight`] what stands in a
-//! proxy's buffers; [`probe`] asks the peer what it has taken. Names are BBR's (draft-ietf-ccwg-bbr) where it has them.
+//! proxy's buffers; [`probe`] asks the peer what it has taken, and [`beyond`]
+//! notices proxies of which nobody knows. Names are BBR's (draft-ietf-ccwg-bbr) where it has them.
 
 #![forbid(unsafe_code)]
 
 pub mod asking;
 pub mod batch;
+pub mod beyond;
 pub mod feedback;
 pub mod filter;
 pub mod inflight;

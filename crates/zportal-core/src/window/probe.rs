@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::beyond::Beyond;
 use super::feedback::Feedback;
 use super::inflight::Inflight;
 use crate::wire::control::{Delivered, Ping, Pong};
@@ -14,12 +15,30 @@ use crate::wire::features::Features;
 /// A new round trip counts for this part of the smoothed one (RFC 6298, 2).
 const RTT_WEIGHT: u64 = 8;
 
+/// From this delivery rate on, bytes a second, nothing is held back: what proxies buffer is gone
+/// in a few milliseconds, and steering would cost throughput.
+pub const FAST_BYTES_PER_SECOND: u64 = 125_000_000;
+/// Below this it is held back again.
+const SLOW_BYTES_PER_SECOND: u64 = FAST_BYTES_PER_SECOND / 2;
+
+/// Whether the peer answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Understanding {
+    /// It has not said anything.
+    Unknown,
+    Answers,
+    /// It never will, and nothing can be known of the way.
+    None,
+}
+
 /// What is asked of one peer, and what was heard of it.
 #[derive(Debug)]
 pub struct Probe {
     inflight: Inflight,
-    /// Whether the peer answers PING.
-    is_understood: bool,
+    beyond: Beyond,
+    understanding: Understanding,
+    /// Whether something between the two ends takes our bytes and passes them on.
+    is_relayed: bool,
     sequence: u32,
     heard_ns: u64,
     rtt_ns: u64,
@@ -28,19 +47,62 @@ pub struct Probe {
 impl Probe {
     /// For a link that carries packets of about `packet_bytes`. Nothing is asked before
     /// [`Probe::learnt`].
-    pub fn new(now_ns: u64, packet_bytes: u64) -> Probe {
-        Probe {
+    pub fn new(now_ns: u64, packet_bytes: u64, is_relayed: bool) -> Probe {
+        let mut probe = Probe {
             inflight: Inflight::new(now_ns, packet_bytes),
-            is_understood: false,
+            beyond: Beyond::default(),
+            understanding: Understanding::Unknown,
+            is_relayed,
             sequence: 0,
             heard_ns: now_ns,
             rtt_ns: 0,
+        };
+        probe.heed(now_ns);
+        probe
+    }
+
+    /// The peer has shown what it can, and whether it knows of a proxy: from now on it is asked,
+    /// if it can answer. One that has said nothing for long can not, until it does.
+    pub fn learnt(&mut self, now_ns: u64, agreed: Features, is_relayed: bool) {
+        self.understanding = if agreed.contains(Features::PING) {
+            Understanding::Answers
+        } else {
+            Understanding::None
+        };
+        self.is_relayed |= is_relayed;
+        self.heed(now_ns);
+    }
+
+    /// How many bytes may be sent now, beginning with one packet however large; `u64::MAX` where
+    /// nothing is held back.
+    pub fn room_bytes(&self) -> u64 {
+        if self.inflight.is_heeded() {
+            self.inflight.may_send()
+        } else {
+            u64::MAX
         }
     }
 
-    /// The peer has shown what it can: from now on it is asked, if it can answer.
-    pub fn learnt(&mut self, agreed: Features) {
-        self.is_understood = agreed.contains(Features::PING);
+    /// What may be on its way to the peer, bytes, if that is limited.
+    pub fn limit_bytes(&self) -> Option<u64> {
+        (self.inflight.is_heeded()).then(|| self.inflight.limit_bytes())
+    }
+
+    /// The rate at which the peer takes what is sent, bytes a second, where a relay hides it from
+    /// TCP; `None` elsewhere and until it is known.
+    pub fn relayed_bytes_per_second(&self) -> Option<u64> {
+        let rate = self.inflight.path().bytes_per_second();
+        Some(rate).filter(|rate| self.is_relayed && *rate > 0)
+    }
+
+    /// Whether something between the two ends passes their bytes on.
+    pub fn is_relayed(&self) -> bool {
+        self.is_relayed
+    }
+
+    /// Takes in how long TCP's own round trip is.
+    pub fn on_tcp_rtt(&mut self, rtt_ns: u64) {
+        self.beyond.on_tcp_rtt(rtt_ns);
     }
 
     /// Notes that bytes of the peer have come, whatever they are.
@@ -71,7 +133,7 @@ impl Probe {
     /// When the next PING is due, nanoseconds; the past if it is due now, `None` if the peer
     /// would not understand it.
     pub fn ping_at(&self) -> Option<u64> {
-        self.is_understood.then(|| self.inflight.watch_ping_at())
+        (self.understanding == Understanding::Answers).then(|| self.inflight.ping_at())
     }
 
     /// Makes the next PING due now: there is a reason to doubt that the peer is still reached.
@@ -101,6 +163,11 @@ impl Probe {
         }
     }
 
+    /// Notes that nothing more waits to be sent although more might be.
+    pub fn on_app_limited(&mut self) {
+        self.inflight.on_app_limited();
+    }
+
     /// Takes an answer in. One that answers nothing, or twice, tells nothing of the way.
     pub fn on_pong(&mut self, now_ns: u64, pong: &Pong) {
         let sample = self.inflight.on_feedback(Feedback {
@@ -116,5 +183,20 @@ impl Probe {
             0 => sample.rtt_ns,
             rtt_ns => rtt_ns - rtt_ns / RTT_WEIGHT + sample.rtt_ns / RTT_WEIGHT,
         };
+        self.is_relayed |= self.beyond.on_sample(&sample);
+        self.heed(now_ns);
+    }
+
+    /// Decides whether the limit is heeded.
+    fn heed(&mut self, now_ns: u64) {
+        let slow_below = if self.inflight.is_heeded() {
+            FAST_BYTES_PER_SECOND
+        } else {
+            SLOW_BYTES_PER_SECOND
+        };
+        let is_slow = self.inflight.path().bytes_per_second() < slow_below;
+        let is_known = self.understanding != Understanding::None;
+        self.inflight
+            .heed(now_ns, self.is_relayed && is_known && is_slow);
     }
 }

@@ -5,7 +5,7 @@
 //!  0  IPv4 header: 64 bytes, DF, TTL 1, protocol 253, 127.0.0.1 to 127.0.0.1   (20 bytes)
 //! 20  tag                                                                       (8)
 //! 28  version                                                                   (1)
-//! 29  zero, ignored                                                             (1)
+//! 29  way: bit 0 RELAYED, the others zero, ignored                               (1)
 //! 30  MTU                                                                       (2)
 //! 32  features                                                                  (4)
 //! 36  largest payload accepted                                                  (4)
@@ -33,6 +33,9 @@ pub const VERSION: u8 = 1;
 /// write; a change that an older version could not read gets a new tag, and then the older one
 /// sees an original.
 pub const TAG: [u8; 8] = [0x89, b'Z', b'P', b'H', b'I', 0x0d, 0x0a, 0x1a];
+
+/// In the byte `way`: the sender knows that a proxy stands between the two ends.
+const WAY_RELAYED: u8 = 1;
 
 const IP_HEADER_BYTES: usize = 20;
 const TAG_END: usize = IP_HEADER_BYTES + TAG.len();
@@ -73,6 +76,9 @@ const IP_HEADER: [u8; IP_HEADER_BYTES] = {
 pub struct Hello {
     /// The highest version that the sender speaks, 1 or more; the lower of the two is spoken.
     pub version: u8,
+    /// Whether the sender knows that something between the two ends, a proxy, takes their bytes
+    /// in and passes them on, so that TCP tells neither end of the whole way.
+    pub is_relayed: bool,
     /// What the sender can take. Unknown bits are to be ignored.
     pub features: Features,
     /// The largest payload that the sender accepts, in bytes, virtio_net_hdr included.
@@ -125,6 +131,7 @@ impl Hello {
         packet[..20].copy_from_slice(&IP_HEADER);
         packet[20..28].copy_from_slice(&TAG);
         packet[28] = self.version;
+        packet[29] = if self.is_relayed { WAY_RELAYED } else { 0 };
         packet[30..32].copy_from_slice(&self.mtu_bytes.to_be_bytes());
         packet[32..36].copy_from_slice(&self.features.0.to_be_bytes());
         packet[36..40].copy_from_slice(&self.max_payload_bytes.to_be_bytes());
@@ -178,6 +185,7 @@ impl Hello {
         session_id.copy_from_slice(&packet[40..56]);
         Ok(Some(Self {
             version,
+            is_relayed: packet[29] & WAY_RELAYED != 0,
             features: Features(word(32)),
             max_payload_bytes,
             mtu_bytes,

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair};
 use zportal_core::error::Error;
-use zportal_core::link::{Stream, Transport};
+use zportal_core::link::{Hop, Stream, Transport};
 use zportal_core::notices::Notices;
+use zportal_core::proxy::Kind;
 use zportal_core::session::ring::Ring;
 use zportal_core::session::{Session, Surroundings};
 use zportal_core::stats::Stats;
@@ -43,13 +44,22 @@ pub struct Bench {
     /// How the peer was said to speak.
     pub proven: Receiver<String>,
     /// What was read of packets behind HELLO, as PONG tells it.
-    finished: Delivered,
+    pub finished: Delivered,
     thread: JoinHandle<Error>,
+}
+
+fn hop(proxy: Option<Kind>) -> Hop {
+    Hop {
+        address: "test".into(),
+        proxy,
+        took: Duration::ZERO,
+    }
 }
 
 pub fn hello(features: Features) -> Hello {
     Hello {
         version: VERSION,
+        is_relayed: false,
         features,
         max_payload_bytes: MAX_PAYLOAD_BYTES as u32,
         mtu_bytes: MTU_BYTES,
@@ -68,6 +78,11 @@ pub fn their_hello(features: Features) -> [u8; HELLO_BYTES] {
 
 impl Bench {
     pub fn start(features: Features, early: &[u8]) -> Bench {
+        Bench::start_on(features, early, false)
+    }
+
+    /// The same, on a link that is relayed or not.
+    pub fn start_on(features: Features, early: &[u8], is_relayed: bool) -> Bench {
         let flags = SocketFlags::CLOEXEC;
         let (kernel, tun) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
@@ -97,7 +112,11 @@ impl Bench {
                 early,
                 peer: "test".into(),
                 transport: Transport::Unix,
-                hops: Vec::new(),
+                hops: if is_relayed {
+                    vec![hop(Some(Kind::Socks5)), hop(None)]
+                } else {
+                    Vec::new()
+                },
             };
             let around = Surroundings {
                 tun: &tun,
@@ -169,6 +188,13 @@ impl Bench {
         let payload = pong.encode(&mut payload);
         let _ = self.peer.write_all(&encode(FLAG_CONTROL, payload));
         let _ = self.peer.write_all(payload);
+    }
+
+    /// The next frame, whatever it is; `None` when none comes within the socket's read timeout.
+    pub fn try_read_frame(&mut self) -> Option<(u32, Vec<u8>)> {
+        let mut first = [0; 1];
+        let peeked = rustix::net::recv(&self.peer, &mut first[..], RecvFlags::PEEK);
+        peeked.ok().map(|_| self.read_any_frame())
     }
 
     /// The next frame, whatever it is.

@@ -115,6 +115,10 @@ impl Sender {
             self.lowat_bytes = bytes;
         }
         let is_proxied = kind != Kind::Direct;
+        if is_proxied && self.inflight.ping_due(now_ns) {
+            self.inflight.on_ping(now_ns);
+            self.batch.push(Frame::Ping { sent_ns: now_ns });
+        }
         let mut batch_bytes = 0;
         while batch_bytes < sizes.batch_bytes && (!is_proxied || self.inflight.may_send() > 0) {
             let codel = &mut self.dropped_codel;
@@ -135,10 +139,6 @@ impl Sender {
             let frame = Frame::Data(dequeued.packet);
             batch_bytes += frame.wire_bytes();
             self.batch.push(frame);
-        }
-        if is_proxied && self.inflight.ping_due(now_ns) {
-            self.inflight.on_ping(now_ns);
-            self.batch.push(Frame::Ping { sent_ns: now_ns });
         }
     }
 }
