@@ -223,6 +223,12 @@ export interface NativeStats {
   minRttUs: number
   /** What may be on its way to the peer now, bytes; 0 where nothing is held back. */
   windowBytes: number
+  /** What half of the packets of the last seconds waited in the queue at the most, microseconds. */
+  sojournP50Us: number
+  /** What all but one in a hundred of them waited at the most, microseconds. */
+  sojournP99Us: number
+  /** Packets marked as having met congestion where others would have been dropped. */
+  marksCe: number
 }
 
 /** What `open` resolves to. */

@@ -76,6 +76,12 @@ pub struct Stats {
     pub min_rtt_us: Counter,
     /// What may be on its way to the peer now, bytes; 0 where nothing is held back.
     pub window_bytes: Counter,
+    /// What half of the packets of the last seconds waited in the queue at the most, microseconds.
+    pub sojourn_p50_us: Counter,
+    /// What all but one in a hundred of them waited at the most, microseconds.
+    pub sojourn_p99_us: Counter,
+    /// Packets marked as having met congestion (RFC 3168) where others would have been dropped.
+    pub marks_ce: Counter,
 }
 
 impl Stats {
@@ -88,6 +94,8 @@ impl Stats {
             &self.rtt_us,
             &self.min_rtt_us,
             &self.window_bytes,
+            &self.sojourn_p50_us,
+            &self.sojourn_p99_us,
         ];
         for gauge in gauges {
             gauge.set(0);

@@ -54,6 +54,12 @@ pub struct NativeStats {
     pub min_rtt_us: f64,
     /// What may be on its way to the peer now, bytes; 0 where nothing is held back.
     pub window_bytes: f64,
+    /// What half of the packets of the last seconds waited in the queue at the most, microseconds.
+    pub sojourn_p50_us: f64,
+    /// What all but one in a hundred of them waited at the most, microseconds.
+    pub sojourn_p99_us: f64,
+    /// Packets marked as having met congestion where others would have been dropped.
+    pub marks_ce: f64,
 }
 
 impl From<&Stats> for NativeStats {
@@ -84,6 +90,9 @@ impl From<&Stats> for NativeStats {
             rtt_us: stats.rtt_us.total() as f64,
             min_rtt_us: stats.min_rtt_us.total() as f64,
             window_bytes: stats.window_bytes.total() as f64,
+            sojourn_p50_us: stats.sojourn_p50_us.total() as f64,
+            sojourn_p99_us: stats.sojourn_p99_us.total() as f64,
+            marks_ce: stats.marks_ce.total() as f64,
         }
     }
 }

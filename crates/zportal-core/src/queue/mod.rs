@@ -12,6 +12,7 @@ pub mod ecn;
 pub mod flow;
 pub mod fq_codel;
 mod rounds;
+pub mod sojourn;
 mod store;
 
 /// What the queue has to know of a packet. The sizes are asked once, when it goes in.

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::merge::Run;
 use crate::queue::DropCause;
 use crate::queue::fq_codel::{Config, FqCodel};
+use crate::queue::sojourn::Sojourns;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::window::batch::Sizes;
@@ -41,6 +42,7 @@ pub struct Outbound {
     /// Datagrams of one flow that are being merged; never kept beyond one `fill`.
     run: Option<(Run, Slot)>,
     queue: FqCodel<Slot>,
+    sojourns: Sojourns,
     sizes: Sizes,
     sent_bytes: u64,
     /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
@@ -104,6 +106,7 @@ impl Outbound {
             run: None,
             slots,
             queue: FqCodel::new(Config::new(QUEUE_BYTES, seed)),
+            sojourns: Sojourns::default(),
             sizes,
             sent_bytes: 0,
             messages: VecDeque::with_capacity(MESSAGES_MAX),
@@ -127,6 +130,18 @@ impl Outbound {
     /// Bytes that the socket took in this session.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// What half and what all but one in a hundred of the packets of the last seconds waited here
+    /// at the most, microseconds.
+    pub fn sojourn_us(&mut self, now_ns: u64) -> [u64; 2] {
+        self.sojourns.pass(now_ns);
+        self.sojourns.percentiles_us([50, 99])
+    }
+
+    /// Packets marked as having met congestion instead of being dropped.
+    pub fn marks(&self) -> u64 {
+        self.queue.marks()
     }
 
     /// Packets and bytes that wait.
@@ -377,6 +392,7 @@ impl Outbound {
                 None => match self.queue.dequeue(now_ns, &mut dropped) {
                     Some(dequeued) => {
                         payload_bytes += dequeued.packet.payload_bytes as u64;
+                        self.sojourns.note(dequeued.sojourn_ns);
                         dequeued.packet
                     }
                     None => {

@@ -27,6 +27,9 @@ const BURST_PACKETS: usize = 4;
 /// call interrupt moderation. A lone ping never waits.
 const BURST_PAUSE: Duration = Duration::from_micros(60);
 
+/// How often the waits of the last seconds are summed up, nanoseconds.
+const TELL_SOJOURNS_NS: u64 = 200_000_000;
+
 /// Both directions of one link.
 pub struct Session<'a> {
     pub(super) ring: &'a mut Ring,
@@ -49,6 +52,9 @@ pub struct Session<'a> {
     pub(super) probe: Probe,
     /// Judges a peer that answers questions, once it has shown that it does.
     pub(super) liveness: Option<Liveness>,
+    tell_sojourns_at_ns: u64,
+    /// Marks that the statistics have already.
+    told_marks: u64,
     /// While enough of ours stands on the path: when to send the next batch, by `now_ns`.
     pub(super) send_paused_until: Option<u64>,
     pub(super) clock: Instant,
@@ -101,6 +107,8 @@ impl<'a> Session<'a> {
             pace: Pace::new(transport, packet_bytes),
             probe,
             liveness: None,
+            tell_sojourns_at_ns: 0,
+            told_marks: 0,
             send_paused_until: None,
             clock,
         }
@@ -201,6 +209,15 @@ impl<'a> Session<'a> {
         let limits = [self.probe.limit_bytes(), self.pace.standing_limit_bytes()];
         let window_bytes = limits.into_iter().flatten().min();
         stats.window_bytes.set(window_bytes.unwrap_or(0));
+        if now_ns >= self.tell_sojourns_at_ns {
+            self.tell_sojourns_at_ns = now_ns + TELL_SOJOURNS_NS;
+            let [p50, p99] = self.outbound.sojourn_us(now_ns);
+            stats.sojourn_p50_us.set(p50);
+            stats.sojourn_p99_us.set(p99);
+            let marks = self.outbound.marks();
+            stats.marks_ce.add(marks - self.told_marks);
+            self.told_marks = marks;
+        }
     }
 
     pub(super) fn deliver(&mut self) -> Result<(), Error> {
@@ -232,6 +249,8 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
+        let untold_marks = self.outbound.marks() - self.told_marks;
+        self.around.stats.marks_ce.add(untold_marks);
         self.around.stats.forget_link();
         // Ends what is pending on the socket at once; a failure means it has ended already.
         let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);

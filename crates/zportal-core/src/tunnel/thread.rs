@@ -113,6 +113,8 @@ pub(super) struct TunnelThread<'a> {
     pub(super) tun: Tun,
     pub(super) wake_events: AsyncFd<RawFd>,
     hello: Hello,
+    /// What was last said of the congestion control.
+    told_congestion: RefCell<String>,
 }
 
 impl<'a> TunnelThread<'a> {
@@ -148,6 +150,7 @@ impl<'a> TunnelThread<'a> {
             wake_events: watch(wake)?,
             hello,
             tun,
+            told_congestion: RefCell::default(),
         })
     }
 
@@ -236,12 +239,21 @@ impl<'a> TunnelThread<'a> {
         let wanted = self.options.congestion.as_deref();
         let name = wanted.unwrap_or(DEFAULT_CONGESTION);
         let set = rustix::net::sockopt::set_tcp_congestion(&stream.socket, name);
-        if let Err(errno) = set {
-            let message = format!("the kernel refused the congestion control {name}: {errno}");
-            match wanted {
-                Some(_) => self.shared.notices.warn("congestion", message),
-                None => self.shared.notices.info("congestion", message),
+        let used = rustix::net::sockopt::tcp_congestion(&stream.socket);
+        let used = used.unwrap_or_else(|_| "its default".into());
+        let message = match set {
+            Ok(()) => format!("the stream uses the congestion control {used}"),
+            Err(errno) => {
+                format!("the kernel has no {name} for us ({errno}): the stream uses {used}")
             }
+        };
+        // Once, unless it changes: not for each of many reconnects.
+        if self.told_congestion.replace(message.clone()) == message {
+            return;
+        }
+        match (set, wanted) {
+            (Err(_), Some(_)) => self.shared.notices.warn("congestion", message),
+            _ => self.shared.notices.info("congestion", message),
         }
     }
 }
