@@ -28,6 +28,7 @@ const NETWORK_TOOLS = {
   curl: ['curl'],
   setpriv: ['util-linux'],
   'systemd-analyze': ['systemd'],
+  tmux: ['tmux'],
 }
 /** Only the checks want these: shells to complete in, and a reader of man pages. */
 const TEST_TOOLS = { zsh: ['zsh'], fish: ['fish'], mandoc: ['mandoc'] }

@@ -1,4 +1,7 @@
 import { Args, Flags } from '@oclif/core'
+import type { LogLevel } from '../config/log-level.js'
+import { takeLogLevel } from '../config/log-level.js'
+import { reloader, soundOptions } from '../config/reload.js'
 import { request } from '../config/request.js'
 import { FaceCommand } from '../face/command.js'
 import { foreground, isLiveTerminal } from '../face/foreground.js'
@@ -55,11 +58,21 @@ Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or with --once wh
   async run(): Promise<void> {
     hidePasswords(process)
     const { args, flags } = await this.parse(Up, withValues(this.argv))
-    const { options, file, nameOf } = await request(flags, { config: args.config, file: flags.file }, process.env)
-    this.nameOf = nameOf
+    const source = { config: args.config, file: flags.file }
+    const asked = await request(flags, source, process.env)
+    this.nameOf = asked.nameOf
+    const { logLevel, options } = takeLogLevel(asked.options)
+    let level = logLevel
+    const read = async () => soundOptions(await request(flags, source, process.env))
+    const live = { 'log-level': (value: unknown) => (level = (value ?? 'info') as LogLevel) }
     await foreground(
       { ...options, control: options.control ?? true },
-      { live: isLiveTerminal(process.stderr, process.env), config: file?.path },
+      {
+        live: isLiveTerminal(process.stderr, process.env),
+        logLevel: () => level,
+        config: asked.file?.path,
+        reload: asked.file && reloader({ ...asked.options }, read, live),
+      },
     )
   }
 }

@@ -134,6 +134,13 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Control socket for status, down and the others: on, off, or its path.',
     fallback: 'on',
   },
+  'log-level': {
+    option: 'logLevel',
+    kind: 'text',
+    value: 'LEVEL',
+    summary: 'The least that is told: info, warn or error.',
+    fallback: 'info',
+  },
   metrics: {
     option: 'metrics',
     kind: 'text',

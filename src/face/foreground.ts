@@ -1,8 +1,11 @@
 /** Runs one tunnel in the foreground, showing what it does, until it ends or the process is asked to stop. */
 
-import type { TunnelOptions } from '../options.js'
-import type { Host } from '../control/serve.js'
+import type { LogLevel } from '../config/log-level.js'
+import { LOG_LEVELS } from '../config/log-level.js'
+import type { Host, Reloaded } from '../control/serve.js'
+import { ZPortalError } from '../errors.js'
 import { loadNative } from '../native.js'
+import type { TunnelOptions } from '../options.js'
 import type { Notifier } from '../service/notifier.js'
 import { notifier } from '../service/notifier.js'
 import { openTunnelWith } from '../tunnel.js'
@@ -16,6 +19,8 @@ import { stopSignals } from './stop-signals.js'
 export interface Foreground extends Host {
   /** Whether a line that repaints itself stands at the foot of the terminal. */
   readonly live: boolean
+  /** The least level that is told; asked each time. */
+  readonly logLevel?: () => LogLevel
 }
 
 /**
@@ -23,15 +28,27 @@ export interface Foreground extends Host {
  *
  * @throws {@link ZPortalError} what ended the tunnel otherwise.
  */
-export async function foreground(options: TunnelOptions, { live, ...host }: Foreground): Promise<void> {
-  const stop = stopSignals()
+export async function foreground(options: TunnelOptions, how: Foreground): Promise<void> {
+  const { live, logLevel = () => 'info' } = how
+  // A terminal that closes says so by SIGHUP; what has no terminal is asked by it to read its config again.
+  const reload = live ? undefined : how.reload
+  const stop = stopSignals({ hangUp: reload === undefined })
   // A reader of our log that goes away must not take the tunnel with it.
   process.stderr.on('error', () => undefined)
   const screen = live ? liveLine(process.stderr, process.env) : undefined
+  const say: Say = (level, message, fields) => {
+    if (LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(logLevel())) (screen?.say ?? log)(level, message, fields)
+  }
   let manager: Notifier | undefined
   try {
+    const host = { config: how.config, reload: how.reload && (() => reloading(how.reload, say)) }
+    if (reload !== undefined) {
+      process.on('SIGHUP', () => {
+        // It has been told already.
+        reloading(reload, say).catch(() => undefined)
+      })
+    }
     const tunnel = await openTunnelWith(loadNative, { ...options, signal: stop }, host)
-    const say = screen?.say ?? log
     narrate(tunnel, options, say)
     manager = notifier(loadNative, process.env, (detail) => {
       say('warn', 'service-manager', { name: tunnel.name, detail })
@@ -53,6 +70,21 @@ export async function foreground(options: TunnelOptions, { live, ...host }: Fore
 /** Whether a line that repaints itself makes sense there. */
 export function isLiveTerminal(out: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
   return out.isTTY === true && env['TERM'] !== 'dumb'
+}
+
+/** Reloads, and tells in the log what came of it, whoever asked. */
+async function reloading(reload: Host['reload'], say: Say): Promise<Reloaded> {
+  try {
+    const reloaded = await (reload?.() ?? Promise.resolve({ applied: [], restart: [] }))
+    const list = (keys: readonly string[]) => (keys.length === 0 ? undefined : keys.join(','))
+    const restart = list(reloaded.restart)
+    say(restart === undefined ? 'info' : 'warn', 'reloaded', { applied: list(reloaded.applied), restart })
+    return reloaded
+  } catch (error) {
+    const { code, message } = error instanceof ZPortalError ? error : { code: 'ZP_INTERNAL', message: String(error) }
+    say('error', 'reload-refused', { code, detail: message })
+    throw error
+  }
 }
 
 const log: Say = (level, message, fields) => {

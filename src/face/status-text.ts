@@ -69,7 +69,8 @@ function peerText({ peer, state, local, connect }: TunnelStatus): string {
   return state === 'connecting' || connect !== null ? `none; dials ${connect ?? ''}` : `none; listens at ${local ?? ''}`
 }
 
-function wayText({ proxies, connect, peer }: TunnelStatus): string {
+/** The hops with their times where they are known, or the way as it was asked for; empty when it is direct. */
+export function wayText({ proxies, connect, peer }: TunnelStatus): string {
   const { hops } = (peer ?? {}) as { hops?: readonly { address: string; kind: string; ms: number }[] }
   if (hops !== undefined && hops.length > 1) {
     return hops

@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM: the first asks for a clean end, a second takes it. */
+/** SIGINT, SIGTERM and, where it means a closed terminal, SIGHUP: the first asks for a clean end, a second takes it. */
 
 import { constants } from 'node:os'
 
@@ -8,10 +8,10 @@ const CLEAN_END_WITHIN_MS = 900
 const SAME_SIGNAL_WITHIN_MS = 250
 
 /** Returns a signal that aborts, with the name of the system's signal as reason, when the process is asked to stop. */
-export function stopSignals(): AbortSignal {
+export function stopSignals({ hangUp }: { readonly hangUp: boolean }): AbortSignal {
   const controller = new AbortController()
   let firstAtMs: number | undefined
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  for (const name of ['SIGINT', 'SIGTERM', ...(hangUp ? (['SIGHUP'] as const) : [])] as const) {
     process.on(name, () => {
       const nowMs = performance.now()
       if (firstAtMs === undefined) {

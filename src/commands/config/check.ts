@@ -1,4 +1,5 @@
 import { readConfig } from '../../config/file.js'
+import { takeLogLevel } from '../../config/log-level.js'
 import { request } from '../../config/request.js'
 import { ZPortalError } from '../../errors.js'
 import { EXIT_USAGE } from '../../face/command.js'
@@ -39,7 +40,7 @@ async function refusals(path: string): Promise<string[]> {
   try {
     const asked = await request({}, { file: path }, process.env)
     nameOf = asked.nameOf
-    parseOptions(asked.options)
+    parseOptions(takeLogLevel(asked.options).options)
     return []
   } catch (error) {
     if (!(error instanceof ZPortalError)) throw error
