@@ -23,7 +23,7 @@ const STATUS: TunnelStatus = {
   local: null,
   connect: 'h:1',
   proxies: [],
-  peer: { address: 'h:1', dialMs: 3, speech: 'v1' },
+  peer: { address: 'h:1', dialMs: 3, speech: 'v1', hops: [] },
   reason: null,
   retryMs: null,
   rates: { txBitsPerSecond: 1.25e9, rxBitsPerSecond: 3000 },
@@ -67,7 +67,7 @@ describe('the screen', () => {
       ...STATUS,
       name: '漢字\u001b[31mé🚀',
       history,
-      peer: { address: 'x'.repeat(300), dialMs: 0, speech: 'v1' },
+      peer: { address: 'x'.repeat(300), dialMs: 0, speech: 'v1', hops: [] },
     }
     const lines = topScreen({ ...VIEW, status }, { ...LOOK, columns, rows })
     expect(lines).toHaveLength(rows)
