@@ -27,9 +27,27 @@ export function zportalPage(commands) {
         ['unixa:name', 'An abstract Unix socket, within one network namespace.'],
       ]),
     ]),
+    section('PROXIES', [
+      ...text('A proxy is written as'),
+      ...list([
+        ['ADDR', 'One of the addresses above: SOCKS5 without a password.'],
+        ['socks5://[USER[:PASSWORD]@]HOST:PORT', 'SOCKS5 (RFC 1928), with a password if it asks (RFC 1929).'],
+        ['http://[USER[:PASSWORD]@]HOST:PORT', 'HTTP CONNECT, with Basic authentication.'],
+        ['socks5+unix:/path, http+unix:/path', 'The same over a Unix socket; +unixa: over an abstract one.'],
+        ['socks5+unix://USER:PASSWORD@/path', 'The same with a password.'],
+      ]),
+      '.Pp',
+      ...text(
+        'USER and PASSWORD are percent-encoded. A USER without PASSWORD gets it from the password file or the environment.',
+      ),
+    ]),
     section(
       'ENVIRONMENT',
       list([
+        [
+          'ZPORTAL_PROXY_PASSWORD',
+          'Passwords, one a line, for the proxies whose URLs name a user only, if no file gives them.',
+        ],
         ['ZPORTAL_CONFIG_DIR', 'Another folder than /etc/zportal.'],
         ['NO_COLOR', 'Nothing is shown in colours.'],
       ]),
