@@ -114,6 +114,21 @@ export function formatInnerAddress(inner: InnerAddress): string {
   return `${inner.address}/${inner.prefixBits}`
 }
 
+/** Reads a network, `192.0.2.0/24` or `2001:db8::/32`; an address alone is a network of one. */
+export function parseNetwork(text: string): Parsed<InnerAddress> {
+  const [host = '', prefixText, ...rest] = text.split('/')
+  const family = isIPv4(host) ? 4 : isIPv6(host) && !host.includes('%') ? 6 : undefined
+  if (family === undefined || rest.length > 0) {
+    return { refused: 'must be a network such as 192.0.2.0/24 or 2001:db8::/32, or one address' }
+  }
+  const longest = family === 4 ? 32 : 128
+  const prefixBits = prefixText ?? String(longest)
+  if (!/^\d{1,3}$/.test(prefixBits) || Number(prefixBits) > longest) {
+    return { refused: `must have a prefix length from 0 to ${longest}` }
+  }
+  return { value: { family, address: family === 4 ? host : canonicalIpv6(host), prefixBits: Number(prefixBits) } }
+}
+
 function parseUnix(kind: 'unix' | 'unixa', name: string): Parsed<StreamAddress> {
   const bytes = Buffer.byteLength(name)
   if (bytes === 0 || bytes > UNIX_NAME_MAX_BYTES || name.includes('\0')) {

@@ -19,6 +19,8 @@ export interface NativeOptions {
   mtuBytes: number
   addresses: string[]
   bind?: string
+  /** Networks that a server's peer may come from over TCP; empty: all. */
+  allow: string[]
   connect?: string
   /** The one nearest to us first. */
   proxies: NativeProxy[]
@@ -229,10 +231,17 @@ export function toNativeOptions(options: ParsedOptions): NativeOptions {
     ...(options.soMark === undefined ? {} : { soMark: options.soMark }),
   }
   return options.role === 'server'
-    ? { ...common, bind: formatStreamAddress(options.bind), proxies: [], dialTimeoutMs: 0 }
+    ? {
+        ...common,
+        bind: formatStreamAddress(options.bind),
+        allow: options.allow.map(formatInnerAddress),
+        proxies: [],
+        dialTimeoutMs: 0,
+      }
     : {
         ...common,
         connect: formatStreamAddress(options.connect),
+        allow: [],
         proxies: options.proxies.map(toNativeProxy),
         dialTimeoutMs: options.dialTimeoutMs,
       }

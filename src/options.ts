@@ -5,7 +5,13 @@
 
 import { z } from 'zod'
 import type { InnerAddress, Parsed, StreamAddress } from './address.js'
-import { formatInnerAddress, parseInnerAddress, parseStreamAddress } from './address.js'
+import {
+  formatInnerAddress,
+  formatStreamAddress,
+  parseInnerAddress,
+  parseNetwork,
+  parseStreamAddress,
+} from './address.js'
 import { chainOf, DEFAULT_TOR, readPasswordFile } from './chain.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
@@ -27,6 +33,8 @@ export const MTU_MAX_BYTES = 65_535
 export const MTU_MIN_IPV6_BYTES = 1280
 /** Longer chains are mistakes: each hop adds a round trip to the dial and its queue to every packet. */
 export const PROXIES_MAX = 16
+/** Each newcomer is compared with all of them; longer lists belong into a firewall. */
+export const ALLOW_MAX = 256
 const DIAL_TIMEOUT_MAX_MS = 3_600_000
 const SO_MARK_MAX = 0xffff_ffff
 /** IFNAMSIZ of linux/if.h less the byte that ends the name. */
@@ -82,6 +90,11 @@ export interface ServerOptions extends CommonOptions {
    * `'unixa:name'`. Port 0 takes any free port; {@link Tunnel.local} tells which.
    */
   readonly bind: string
+  /**
+   * Networks that a peer may come from, when `bind` is TCP: `'192.0.2.0/24'`, `'2001:db8::1'`. Others are closed at once.
+   * @defaultValue everybody
+   */
+  readonly allow?: readonly string[] | undefined
   readonly connect?: undefined
   readonly proxies?: undefined
   readonly proxyPasswords?: undefined
@@ -123,6 +136,7 @@ export interface ClientOptions extends CommonOptions {
    * @defaultValue 15000, with Tor 60000
    */
   readonly dialTimeoutMs?: number | undefined
+  readonly allow?: undefined
   /**
    * Dial once: the tunnel closes with the reason when that fails, or when the peer leaves.
    * @defaultValue false
@@ -157,7 +171,7 @@ interface ParsedCommon {
 /** Options after the door. */
 export type ParsedOptions = ParsedCommon &
   (
-    | { readonly role: 'server'; readonly bind: StreamAddress }
+    | { readonly role: 'server'; readonly bind: StreamAddress; readonly allow: readonly InnerAddress[] }
     | {
         readonly role: 'client'
         readonly connect: StreamAddress
@@ -194,7 +208,7 @@ export function parseOptions(input: unknown): ParsedOptions {
     metrics: sound.metrics,
     signal: sound.signal,
   }
-  if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind }
+  if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind, allow: sound.allow ?? [] }
   if (sound.connect === undefined) throw new ZPortalError('ZP_INTERNAL', 'options with neither end passed the door')
   return {
     ...common,
@@ -230,6 +244,9 @@ const FIELDS = {
   mtu: integer(MTU_MIN_BYTES, MTU_MAX_BYTES, 'bytes'),
   addresses: list('addresses such as 10.10.0.1/24', text('an address', parseInnerAddress)),
   bind: streamAddress(0),
+  allow: list('networks such as 192.0.2.0/24', text('a network', parseNetwork)).max(ALLOW_MAX, {
+    error: (issue) => `must have at most ${ALLOW_MAX} networks, got ${describe(issue.input)}`,
+  }),
   connect: streamAddress(1),
   proxies: list('proxies such as socks5://192.0.2.1:1080', text('a proxy', parseProxy)).max(PROXIES_MAX, {
     error: (issue) => `must have at most ${PROXIES_MAX} proxies, got ${describe(issue.input)}`,
@@ -304,6 +321,14 @@ function acrossOptions(given: Given, sound: Sound, refuse: Refuse): void {
       if (value === undefined || value === false || (Array.isArray(value) && value.length === 0)) continue
       refuse(option, `must go with \`connect\`, never with \`bind\`, got ${describe(value)}`)
     }
+  }
+
+  const hasAllow = given['allow'] !== undefined && !(Array.isArray(given['allow']) && given['allow'].length === 0)
+  if (hasAllow && bind === undefined) {
+    refuse('allow', `must go with \`bind\`, never with \`connect\`, got ${describe(given['allow'])}`)
+  } else if (hasAllow && (sound.bind?.kind === 'unix' || sound.bind?.kind === 'unixa')) {
+    const why = 'nobody comes to a Unix socket from a network'
+    refuse('allow', `must go with a TCP address to listen on: ${why}, got ${describe(formatStreamAddress(sound.bind))}`)
   }
 
   const ipv6 = sound.addresses?.find(({ family }) => family === 6)

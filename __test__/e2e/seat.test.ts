@@ -18,8 +18,8 @@ import { ping } from '../harness/ping.js'
 import { descriptors } from '../harness/proc.js'
 import type { Child } from '../harness/process.js'
 import { Scripted } from '../harness/scripted.js'
-import { INNER, innerOf } from '../harness/topology.js'
-import { event, up } from '../harness/zportal.js'
+import { INNER, innerOf, PORT } from '../harness/topology.js'
+import { event, flags, up, zportal } from '../harness/zportal.js'
 
 const MTU_BYTES = 1400
 const PEER = [INNER.client.ipv4, INNER.client.ipv6]
@@ -151,5 +151,37 @@ endToEnd('the seat', (lab) => {
     slow.sendBytes(Buffer.from('5a505254', 'hex'))
     await using peer = await client(1)
     await peer.ping(INNER.server.ipv4, RETURN_MS)
+  })
+
+  describe('who may come', () => {
+    const dialOnce = (at: Namespace, connect: string): Child =>
+      zportal(at, ['up', ...flags({ name: 'zt1', addresses: [], connect, more: ['--once'] })])
+
+    test('from no other network than those that are allowed', async () => {
+      const more = ['--allow', '127.0.0.2', '--allow', '127.1.0.0/16']
+      const bind = `127.0.0.1:${PORT}`
+      const server = await up(host, { mtuBytes: MTU_BYTES, addresses: innerOf('server'), bind, more })
+      const stranger = dialOnce(host, bind)
+      await stranger.exitsWith(1)
+      // Closed before a byte was read, so that it may be a reset.
+      expect(stranger.stderr).toMatch(/^ZP_(PEER_CLOSED|LINK_LOST): /m)
+      await server.line(/code=not-allowed/)
+      expect(server.lines.filter(({ text }) => event('up').test(text))).toEqual([])
+    })
+
+    test('to an abstract socket: no other user', async () => {
+      const bind = `unixa:${host.name}`
+      const server = await up(host, { mtuBytes: MTU_BYTES, addresses: innerOf('server'), bind })
+      const script = `
+        const socket = require('net').connect('\\0${host.name}', () => console.log('connected'))
+        socket.on('error', () => {}).on('close', () => console.log('closed')).resume()`
+      const other = host.spawn(['setpriv', '--reuid=65534', '--clear-groups', process.execPath, '-e', script])
+      await other.line(/connected/)
+      await other.line(/closed/)
+      await server.line(/code=not-allowed .*65534/)
+      const own = dialOnce(host, bind)
+      await own.line(event('up'))
+      await own.stop()
+    })
   })
 })

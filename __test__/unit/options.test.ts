@@ -36,6 +36,7 @@ describe('what is accepted', () => {
       metrics: undefined,
       signal: undefined,
       role: 'server',
+      allow: [],
       bind: { kind: 'tcp4', host: '192.0.2.1', port: 7000 },
     })
     expect(parseOptions({ connect: 'host.example:7000' })).toMatchObject({
@@ -264,6 +265,13 @@ describe('options that depend on each other', () => {
     expect(refusals({ ...server, dialTimeoutMs: 1 })).toEqual([
       'dialTimeoutMs must go with `connect`, never with `bind`, got 1 (number)',
     ])
+    expect(refusals({ connect: '192.0.2.1:7000', allow: ['192.0.2.0/24'] })).toEqual([
+      'allow must go with `bind`, never with `connect`, got an array of 1',
+    ])
+    expect(refusals({ bind: 'unix:/x', allow: ['192.0.2.0/24'] })).toEqual([
+      'allow must go with a TCP address to listen on: nobody comes to a Unix socket from a network, got "unix:/x" (string)',
+    ])
+    expect(refusals({ bind: 'unix:/x', allow: [] })).toEqual([])
     expect(refusals({ ...server, proxies: [] })).toEqual([])
   })
 
@@ -362,4 +370,23 @@ describe('the rest', () => {
     ])
     expect(() => parseOptions(wrong)).toThrow(/^name must .*; mtu must .*; addresses\[0\] must .*; exactly one of/)
   })
+})
+
+describe('allow', () => {
+  test('networks and single addresses are accepted', () => {
+    expect(parseOptions({ ...server, allow: ['192.0.2.0/24', '2001:DB8::1', '0.0.0.0/0'] })).toMatchObject({
+      allow: [
+        { address: '192.0.2.0', prefixBits: 24 },
+        { address: '2001:db8::1', prefixBits: 128 },
+        { address: '0.0.0.0', prefixBits: 0 },
+      ],
+    })
+  })
+
+  test.each(['', 'x', '192.0.2.0/33', '192.0.2.0/', '2001:db8::/129', 'fe80::1%eth0', '192.0.2.0/24/8'])(
+    '%j is no network',
+    (network) => {
+      expect(() => parseOptions({ ...server, allow: [network] })).toThrow(/^allow\[0\] must /)
+    },
+  )
 })

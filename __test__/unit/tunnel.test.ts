@@ -56,6 +56,7 @@ describe('opening', () => {
         mtuBytes: 1300,
         addresses: ['10.0.0.1/24', 'fd00::1/64'],
         connect: '[2001:db8::1]:7000',
+        allow: [],
         proxies: [
           { kind: 'socks5', address: 'unix:/run/socks' },
           { kind: 'socks5', address: '192.0.2.1:1080' },
@@ -72,7 +73,7 @@ describe('opening', () => {
   test('a server listens, and has no dial', async () => {
     const tunnel = await open(SERVER)
     expect(tunnel).toMatchObject({ role: 'server', state: 'listening', peer: undefined })
-    expect(addon.opened[0]).toMatchObject({ bind: '192.0.2.1:7000', proxies: [] })
+    expect(addon.opened[0]).toMatchObject({ bind: '192.0.2.1:7000', allow: [], proxies: [] })
     expect(addon.opened[0]).not.toHaveProperty('connect')
     await tunnel.close()
   })

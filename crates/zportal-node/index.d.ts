@@ -135,6 +135,8 @@ export interface NativeOptions {
   addresses: Array<string>
   /** Where to listen. */
   bind?: string
+  /** Networks that a server's peer may come from over TCP; empty: all. */
+  allow: Array<string>
   /** Where the peer listens. */
   connect?: string
   /** Proxies on the way, the nearest first. */

@@ -69,6 +69,13 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Address inside the tunnel, such as 10.10.0.1/24 or fd00::1/64; repeatable.',
   },
   bind: { option: 'bind', kind: 'text', char: 'b', value: 'ADDR', summary: 'Listen there; one peer at a time.' },
+  allow: {
+    option: 'allow',
+    kind: 'texts',
+    value: 'CIDR',
+    summary: 'Network that a peer may come from over TCP, such as 192.0.2.0/24; repeatable.',
+    otherwise: 'everybody',
+  },
   connect: { option: 'connect', kind: 'text', char: 'c', value: 'ADDR', summary: 'Dial the peer there.' },
   proxy: {
     option: 'proxies',

@@ -20,6 +20,8 @@ pub struct NativeOptions {
     pub addresses: Vec<String>,
     /// Where to listen.
     pub bind: Option<String>,
+    /// Networks that a server's peer may come from over TCP; empty: all.
+    pub allow: Vec<String>,
     /// Where the peer listens.
     pub connect: Option<String>,
     /// Proxies on the way, the nearest first.
@@ -83,6 +85,11 @@ impl NativeOptions {
             (Some(bind), None) => Role::Serve {
                 bind: bind.parse()?,
                 mark: self.so_mark,
+                allow: self
+                    .allow
+                    .iter()
+                    .map(|network| network.parse())
+                    .collect::<Result<_, _>>()?,
             },
             (None, Some(connect)) => {
                 let proxies = self.proxies.into_iter().map(NativeProxy::parse);

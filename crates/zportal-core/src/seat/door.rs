@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 
+use super::admission::Admission;
 use super::candidate::Candidate;
 use super::rules::{Ruling, Seat, Shown, rule};
 use crate::error::Error;
@@ -41,6 +42,7 @@ const LISTENER: u64 = 0;
 /// A listener and those who came to it.
 pub struct Door {
     listener: Listener,
+    admission: Admission,
     epoll: OwnedFd,
     ours: Hello,
     decoder: Decoder,
@@ -58,7 +60,7 @@ pub struct Door {
 
 impl Door {
     /// Opens the door. `ours` is what this end says of itself.
-    pub fn new(listener: Listener, ours: Hello) -> io::Result<Door> {
+    pub fn new(listener: Listener, admission: Admission, ours: Hello) -> io::Result<Door> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(LISTENER);
         epoll::add(&epoll, &listener, data, epoll::EventFlags::IN)?;
@@ -66,6 +68,7 @@ impl Door {
         let limit_bytes = u32::from(ours.mtu_bytes).max(HELLO_BYTES as u32);
         Ok(Door {
             listener,
+            admission,
             epoll,
             ours,
             decoder: Decoder::new(limit_bytes, 0),
@@ -159,6 +162,11 @@ impl Door {
     }
 
     fn welcome(&mut self, stream: Stream, stats: &Stats, notices: &Notices) {
+        if let Err(why) = self.admission.judge(&stream.socket) {
+            stats.peers_refused.add(1);
+            notices.warn("not-allowed", format!("refused {}: {why}", stream.peer));
+            return;
+        }
         if self.candidates.len() >= CANDIDATES_MAX {
             let first = self.candidates.remove(0);
             turned_away(

@@ -1,8 +1,10 @@
-//! One seat and those who want it: `rules` says who gets it, `candidate` finds out who they are,
-//! `door` keeps them.
+//! One seat and those who want it: `admission` says who may come, `candidate` finds out who they
+//! are, `rules` says who gets it, `door` keeps them meanwhile.
 
+mod admission;
 mod candidate;
 mod door;
 pub mod rules;
 
+pub use admission::{Admission, Network};
 pub use door::{CANDIDATES_MAX, Door, not_opened};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::error::Error;
 use crate::link::{Hop, Way};
+use crate::seat::Network;
 use crate::tun::TunOptions;
 
 /// Which end of the link this is.
@@ -16,6 +17,8 @@ pub enum Role {
         bind: Address,
         /// SO_MARK for the packets of a TCP stream.
         mark: Option<u32>,
+        /// Who may come over TCP; empty: everybody.
+        allow: Vec<Network>,
     },
     /// Goes to the peer.
     Dial(Way),

@@ -15,7 +15,7 @@ use super::request::{Opened, Options, PeerInfo, Reply, Role};
 use super::shared::Shared;
 use crate::error::Error;
 use crate::link::{Listener, NetworkWatch, Stream, Transport};
-use crate::seat::{Door, not_opened};
+use crate::seat::{Admission, Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
@@ -127,7 +127,10 @@ impl<'a> TunnelThread<'a> {
         // The listener first: an address in use is the commoner mistake, and a TUN that appears
         // and goes again disturbs routing daemons.
         let listener = match &options.role {
-            Role::Serve { bind, mark } => Some(Listener::bind_marked(bind, *mark)?),
+            Role::Serve { bind, mark, allow } => {
+                let listener = Listener::bind_marked(bind, *mark)?;
+                Some((listener, Admission::at(bind, allow)))
+            }
             Role::Dial(way) => {
                 way.check()?;
                 None
@@ -135,7 +138,8 @@ impl<'a> TunnelThread<'a> {
         };
         let tun = Tun::open(&options.tun).await?;
         let hello = hello(options, &tun)?;
-        let door = match listener.map(|listener| Door::new(listener, hello)) {
+        let door = listener.map(|(listener, admission)| Door::new(listener, admission, hello));
+        let door = match door {
             Some(door) => Some(RefCell::new(door.map_err(|cause| not_opened(&cause))?)),
             None => None,
         };
