@@ -49,6 +49,7 @@ export const SHELL_ERROR_CODES = [
   'ZP_CONTROL',
   'ZP_NOT_RUNNING',
   'ZP_SERVICE',
+  'ZP_HOOK',
 ] as const
 
 /** Every code. */

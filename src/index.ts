@@ -14,7 +14,7 @@ export { FINDING_IDS } from './doctor/finding.js'
 export type { Finding, FindingId, FindingStatus } from './doctor/finding.js'
 export { ERROR_CODES, ZPortalError } from './errors.js'
 export type { ErrorCode, ErrorDetails, OptionProblem } from './errors.js'
-export type { ClientOptions, CommonOptions, ServerOptions, TunnelOptions } from './options.js'
+export type { ClientOptions, CommonOptions, Hooks, ServerOptions, TunnelOptions } from './options.js'
 export { openTunnel } from './tunnel.js'
 export type {
   Hop,

@@ -13,6 +13,7 @@ import {
   parseStreamAddress,
 } from './address.js'
 import { chainOf, DEFAULT_TOR, readPasswordFile } from './chain.js'
+import type { ParsedHooks } from './hook/tunnel-hooks.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
 import type { Proxy } from './proxy.js'
@@ -37,10 +38,37 @@ export const PROXIES_MAX = 16
 export const ALLOW_MAX = 256
 const DIAL_TIMEOUT_MAX_MS = 3_600_000
 const SO_MARK_MAX = 0xffff_ffff
+/** Long enough for a name server to be told, short enough for a person who waits for the end. */
+export const DEFAULT_HOOK_TIMEOUT_MS = 10_000
+const HOOK_TIMEOUT_MAX_MS = 3_600_000
 /** IFNAMSIZ of linux/if.h less the byte that ends the name. */
 const NAME_MAX_BYTES = 15
 /** As much of a refused string as a message shows. */
 const SHOWN_MAX_CHARS = 120
+
+/**
+ * Shell commands, each run by `/bin/sh -c` on an event, one at a time, with what the tunnel knows in the environment
+ * (docs/HOOKS.md). Each line of output is a notice of code `hook-up`, `hook-down` or `hook-reconnect`; so is a failure,
+ * with level `warn`.
+ */
+export interface Hooks {
+  /** When the tunnel is up for the first time. */
+  readonly up?: string | undefined
+  /** When it is up again with a peer. */
+  readonly reconnect?: string | undefined
+  /** When the tunnel is closed, its device gone, if it was ever up. `closed` waits for it. */
+  readonly down?: string | undefined
+  /**
+   * Time for each, in milliseconds, 1 to 3600000; then it is ended with its process group.
+   * @defaultValue 10000
+   */
+  readonly timeoutMs?: number | undefined
+  /**
+   * Close the tunnel with the reason `ZP_HOOK` when `up` fails.
+   * @defaultValue false
+   */
+  readonly required?: boolean | undefined
+}
 
 /** What both ends of a tunnel have. */
 export interface CommonOptions {
@@ -79,6 +107,8 @@ export interface CommonOptions {
   readonly control?: boolean | string | undefined
   /** Serve metrics for Prometheus over HTTP at this loopback address, such as `'127.0.0.1:9100'`. */
   readonly metrics?: string | undefined
+  /** Programs to run on the tunnel's events. */
+  readonly hooks?: Hooks | undefined
   /** Closes the tunnel when it aborts, with the reason `ZP_ABORTED`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -165,6 +195,7 @@ interface ParsedCommon {
   /** True for a control socket in the usual place, or its path. */
   readonly control: boolean | string
   readonly metrics: LoopbackAddress | undefined
+  readonly hooks: ParsedHooks
   readonly signal: AbortSignal | undefined
 }
 
@@ -206,6 +237,13 @@ export function parseOptions(input: unknown): ParsedOptions {
     soMark: sound.soMark,
     control: sound.control ?? false,
     metrics: sound.metrics,
+    hooks: {
+      up: sound.hooks?.up,
+      down: sound.hooks?.down,
+      reconnect: sound.hooks?.reconnect,
+      timeoutMs: sound.hooks?.timeoutMs ?? DEFAULT_HOOK_TIMEOUT_MS,
+      required: sound.hooks?.required ?? false,
+    },
     signal: sound.signal,
   }
   if (sound.bind !== undefined) return { ...common, role: 'server', bind: sound.bind, allow: sound.allow ?? [] }
@@ -268,6 +306,19 @@ const FIELDS = {
       `must be true (on), false (off) or the path of a socket with a / in it, got ${describe(issue.input)}`,
   }),
   metrics: text('a loopback address such as 127.0.0.1:9100', parseLoopback),
+  hooks: z.strictObject(
+    {
+      up: command().optional(),
+      down: command().optional(),
+      reconnect: command().optional(),
+      timeoutMs: integer(1, HOOK_TIMEOUT_MAX_MS, 'milliseconds').optional(),
+      required: toggle().optional(),
+    },
+    {
+      error: (issue) =>
+        `must be an object of up, down, reconnect, timeoutMs and required, got ${describe(issue.input)}`,
+    },
+  ),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, {
     error: (issue) => `must be an AbortSignal, got ${describe(issue.input)}`,
   }),
@@ -350,7 +401,10 @@ function optionError(problems: readonly OptionProblem[]): ZPortalError {
 }
 
 function at(option: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>((name, key) => `${name}[${String(key)}]`, option)
+  return path.reduce<string>(
+    (name, key) => (typeof key === 'number' ? `${name}[${key}]` : `${name}.${String(key)}`),
+    option,
+  )
 }
 
 function text<T>(what: string, read: (text: string) => Parsed<T>) {
@@ -362,6 +416,13 @@ function text<T>(what: string, read: (text: string) => Parsed<T>) {
       context.addIssue({ code: 'custom', message: `${parsed.refused}, got ${describe(value)}` })
       return z.NEVER
     })
+}
+
+/** A line for the shell; what it means, only the shell knows. */
+function command() {
+  return text('a shell command', (value) =>
+    value.trim() === '' || value.includes('\0') ? { refused: 'must be a shell command' } : { value },
+  )
 }
 
 function list<T extends z.ZodType>(what: string, element: T) {

@@ -8,7 +8,9 @@
 
 import { EventEmitter } from 'node:events'
 import type { Host } from './control/serve.js'
+import { formatInnerAddress } from './address.js'
 import { ZPortalError } from './errors.js'
+import { TunnelHooks } from './hook/tunnel-hooks.js'
 import type { Step } from './lifecycle.js'
 import { live } from './lifecycle.js'
 import type { NativeAddon, NativeHop, NativeNotice, NativeStats, NativeTunnel } from './native.js'
@@ -167,9 +169,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   #peer: Peer | undefined
   #reason: ZPortalError | undefined
   #ending: Promise<void> | undefined
+  readonly #hooks: TunnelHooks
 
   /** @internal */
-  constructor(native: NativeTunnel, { role, once, signal }: ParsedOptions, backstage: Backstage) {
+  constructor(native: NativeTunnel, options: ParsedOptions, backstage: Backstage) {
+    const { role, once, signal } = options
     super()
     this.#native = native
     this.#backstage = backstage
@@ -180,6 +184,19 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     let resolveClosed: (end: TunnelEnd) => void = () => undefined
     this.closed = new Promise((resolve) => (resolveClosed = resolve))
     this.#resolveClosed = resolveClosed
+
+    const { hooks, mtuBytes, addresses } = options
+    const facts = {
+      name: this.name,
+      role,
+      local: this.local,
+      mtuBytes,
+      addresses: addresses.map(formatInnerAddress),
+      routes: [],
+    }
+    this.#hooks = new TunnelHooks(hooks, facts, (notice) => {
+      this.#tell('notice', notice)
+    })
 
     this.#state = role === 'server' ? 'listening' : 'connecting'
     signal?.addEventListener('abort', this.#onAbort)
@@ -269,10 +286,15 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly #onStep = (step: Step): void => {
     if (this.#ending !== undefined) return
     const previous = this.#state
+    const lost = this.#reason
     this.#state = step.state
     this.#peer = step.state === 'up' ? step.peer : undefined
     this.#reason = step.state === 'up' ? undefined : step.reason
     this.#tell('state', { ...step, previous })
+    if (step.state !== 'up') return
+    void this.#hooks.up(step.peer.address, lost).then((failure) => {
+      if (failure !== undefined) void this.#end(failure)
+    })
   }
 
   readonly #onAbort = (): void => {
@@ -292,6 +314,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     } catch (error) {
       this.#tell('notice', { level: 'warn', code: 'ZP_INTERNAL', message: `closing failed: ${String(error)}` })
     }
+    await this.#hooks.down(reason)
     const previous = this.#state
     this.#state = 'closed'
     this.#peer = undefined

@@ -57,12 +57,14 @@ describe('settings', () => {
     for (const option of options.filter((option) => option !== 'logLevel')) {
       const error: unknown = (() => {
         try {
-          return parseOptions({ [option]: Symbol('wrong') })
+          const [outer = option, inner] = option.split('.')
+          const wrong = Symbol('wrong')
+          return parseOptions({ [outer]: inner === undefined ? wrong : { [inner]: wrong } })
         } catch (error) {
           return error
         }
       })()
-      expect(String(error)).not.toContain('there is no option')
+      expect(String(error)).toContain(`${option} must be`)
     }
   })
 

@@ -34,6 +34,7 @@ describe('what is accepted', () => {
       soMark: undefined,
       control: false,
       metrics: undefined,
+      hooks: { up: undefined, down: undefined, reconnect: undefined, timeoutMs: 10_000, required: false },
       signal: undefined,
       role: 'server',
       allow: [],
@@ -44,6 +45,17 @@ describe('what is accepted', () => {
       connect: { kind: 'name', host: 'host.example', port: 7000 },
       proxies: [],
       dialTimeoutMs: 15_000,
+    })
+  })
+
+  test('hooks as they are written', () => {
+    const up = '  echo "$ZPORTAL_NAME" `date` ${HOME}; # all of it'
+    expect(parseOptions({ ...server, hooks: { up, timeoutMs: 1, required: true } }).hooks).toEqual({
+      up,
+      down: undefined,
+      reconnect: undefined,
+      timeoutMs: 1,
+      required: true,
     })
   })
 
@@ -304,6 +316,16 @@ describe('options that depend on each other', () => {
 })
 
 describe('the rest', () => {
+  test.each([
+    [{ up: '' }, 'hooks.up must be a shell command, got "" (string)'],
+    [{ down: 7 }, 'hooks.down must be a shell command as a string, got 7 (number)'],
+    [{ timeoutMs: 0 }, 'hooks.timeoutMs must be an integer from 1 to 3600000 (milliseconds), got 0 (number)'],
+    [{ required: 'yes' }, 'hooks.required must be true or false, got "yes" (string)'],
+    ['echo', 'hooks must be an object of up, down, reconnect, timeoutMs and required, got "echo" (string)'],
+  ])('hooks of %j are refused', (hooks, message) => {
+    expect(refusals({ ...server, hooks })).toEqual([message])
+  })
+
   test.each([0, -1, 0.5, 3_600_001, Infinity, '5'])('a dial timeout of %j is refused', (dialTimeoutMs) => {
     expect(refusalsOf({ dialTimeoutMs })).toEqual([
       expect.stringContaining('dialTimeoutMs must be an integer from 1 to 3600000 (milliseconds), got '),

@@ -18,6 +18,7 @@ const FACTS: UnitFacts = {
   socketPaths: [],
   credentials: [],
   hasHooks: false,
+  hookSeconds: 10,
 }
 
 /** The assignments of a unit, in order. */
@@ -36,6 +37,7 @@ describe('the unit', () => {
         'ExecStart=/usr/bin/node /usr/lib/node_modules/zportal/bin/run.js up -f /etc/zportal/lab.toml',
         'ExecReload=/bin/kill -HUP $MAINPID',
         'RestartPreventExitStatus=2',
+        'TimeoutStopSec=20',
         'WantedBy=multi-user.target',
       ]),
     )

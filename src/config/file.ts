@@ -7,6 +7,7 @@ import { describe } from '../options.js'
 import { readShape } from './schema.js'
 import { hasPlainPassword, placeOf, SecretError, withSecrets } from './secrets.js'
 import type { Settings } from './settings.js'
+import { SETTINGS } from './settings.js'
 import { parseToml, TomlError } from './toml.js'
 
 /** Where `zportal up NAME` looks for NAME.toml, unless `ZPORTAL_CONFIG_DIR` says otherwise. */
@@ -59,6 +60,7 @@ export function readConfig(path: string): ConfigFile {
     resolved: (env) => {
       const sentences: string[] = []
       const entries = Object.entries(settings).map(([key, value]) => {
+        if (SETTINGS[key]?.isVerbatim === true) return [key, value]
         try {
           return [key, withSecrets(value, placeOf(path, env))]
         } catch (error) {

@@ -63,7 +63,7 @@ function toOptions(settings: Settings, env: NodeJS.ProcessEnv): TunnelOptions {
 
 function namer(flags: Settings, file: ConfigFile | undefined): NameOf {
   return (option, use) => {
-    const [, base = option, index] = /^(\w+)(?:\[(\d+)\])?$/.exec(option) ?? []
+    const [, base = option, index] = /^([\w.]+)(?:\[(\d+)\])?$/.exec(option) ?? []
     if (base === 'proxyPasswords') return PASSWORD_VARIABLE
     const key = settingOf(base)
     if (key === undefined) return option

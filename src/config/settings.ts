@@ -4,7 +4,13 @@
  */
 
 import { DEFAULT_TOR } from '../chain.js'
-import { DEFAULT_DIAL_TIMEOUT_MS, DEFAULT_MTU_BYTES, DEFAULT_NAME, DEFAULT_TOR_DIAL_TIMEOUT_MS } from '../options.js'
+import {
+  DEFAULT_DIAL_TIMEOUT_MS,
+  DEFAULT_HOOK_TIMEOUT_MS,
+  DEFAULT_MTU_BYTES,
+  DEFAULT_NAME,
+  DEFAULT_TOR_DIAL_TIMEOUT_MS,
+} from '../options.js'
 
 /** What a value looks like, on the command line and in a file. */
 export type Kind =
@@ -25,7 +31,7 @@ export type Kind =
   | 'optional'
 
 export interface Setting {
-  /** The option of the API that it becomes. */
+  /** The option of the API that it becomes; `hooks.up` is the field of one. */
   readonly option: string
   readonly kind: Kind
   /** One sentence for the help and for the JSON Schema of config files. */
@@ -36,6 +42,8 @@ export interface Setting {
   readonly value?: string
   /** The value that counts when it is left out. */
   readonly fallback?: string | number | boolean
+  /** Whether `${…}` in it means what it means to a shell, and no secret. */
+  readonly isVerbatim?: boolean
   /** What happens when it is left out, where that is no one value. */
   readonly otherwise?: string
 }
@@ -154,6 +162,40 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     value: 'ADDR',
     summary: 'Serve metrics for Prometheus on this loopback port, such as 127.0.0.1:9100.',
   },
+  'hook-up': {
+    isVerbatim: true,
+    option: 'hooks.up',
+    kind: 'text',
+    value: 'COMMAND',
+    summary: 'Shell command to run when the tunnel is up for the first time (docs/HOOKS.md).',
+  },
+  'hook-reconnect': {
+    isVerbatim: true,
+    option: 'hooks.reconnect',
+    kind: 'text',
+    value: 'COMMAND',
+    summary: 'Shell command to run when it is up again.',
+  },
+  'hook-down': {
+    isVerbatim: true,
+    option: 'hooks.down',
+    kind: 'text',
+    value: 'COMMAND',
+    summary: 'Shell command to run when it is gone, if it was up.',
+  },
+  'hook-timeout': {
+    option: 'hooks.timeoutMs',
+    kind: 'seconds',
+    value: 'SECONDS',
+    summary: 'Time for each of them; then it is ended with what it started.',
+    fallback: DEFAULT_HOOK_TIMEOUT_MS / 1000,
+  },
+  'hook-required': {
+    option: 'hooks.required',
+    kind: 'toggle',
+    summary: 'End the tunnel when the up hook fails.',
+    fallback: false,
+  },
 }
 
 /** Values by setting, as they were written: from flags, from a file, or from both. */
@@ -164,8 +206,14 @@ export type Settings = Readonly<Record<string, unknown>>
  * one door in `options.ts` refuses it and quotes what was written.
  */
 export function optionsFrom(settings: Settings): Record<string, unknown> {
-  const given = Object.entries(SETTINGS).filter(([key]) => settings[key] !== undefined)
-  return Object.fromEntries(given.map(([key, { option, kind }]) => [option, valueOf(kind, settings[key])]))
+  const options: Record<string, unknown> = {}
+  for (const [key, { option, kind }] of Object.entries(SETTINGS)) {
+    if (settings[key] === undefined) continue
+    const [outer = option, inner] = option.split('.')
+    const value = valueOf(kind, settings[key])
+    options[outer] = inner === undefined ? value : { ...(options[outer] as object | undefined), [inner]: value }
+  }
+  return options
 }
 
 /** Which setting an option came from. */

@@ -4,6 +4,8 @@ import type { LogLevel } from '../config/log-level.js'
 import { LOG_LEVELS } from '../config/log-level.js'
 import type { Host, Reloaded } from '../control/serve.js'
 import { ZPortalError } from '../errors.js'
+import { HOOK_OBEY_MS } from '../hook/run.js'
+import { DEFAULT_HOOK_TIMEOUT_MS } from '../options.js'
 import { loadNative } from '../native.js'
 import type { TunnelOptions } from '../options.js'
 import type { Notifier } from '../service/notifier.js'
@@ -32,7 +34,7 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
   const { live, logLevel = () => 'info' } = how
   // A terminal that closes says so by SIGHUP; what has no terminal is asked by it to read its config again.
   const reload = live ? undefined : how.reload
-  const stop = stopSignals({ hangUp: reload === undefined })
+  const stop = stopSignals({ hangUp: reload === undefined, moreMs: downHookMs(options) })
   // A reader of our log that goes away must not take the tunnel with it.
   process.stderr.on('error', () => undefined)
   const screen = live ? liveLine(process.stderr, process.env) : undefined
@@ -65,6 +67,13 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
     manager?.stop()
     screen?.stop()
   }
+}
+
+/** How long the end may wait for the user's own program; what is no number here is refused later. */
+function downHookMs({ hooks }: TunnelOptions): number {
+  if (hooks?.down === undefined) return 0
+  const { timeoutMs = DEFAULT_HOOK_TIMEOUT_MS } = hooks
+  return Number.isFinite(timeoutMs) ? timeoutMs + HOOK_OBEY_MS : 0
 }
 
 /** Whether a line that repaints itself makes sense there. */

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { parseStreamAddress } from '../address.js'
 import { pathOf, readConfig } from '../config/file.js'
 import { ZPortalError } from '../errors.js'
+import { DEFAULT_HOOK_TIMEOUT_MS } from '../options.js'
 import type { UnitFacts } from './unit.js'
 import { isPrivate } from './unit.js'
 
@@ -45,6 +46,10 @@ export function unitFacts(name: string, env: NodeJS.ProcessEnv): UnitFacts {
     credentials: [
       ...new Set([...references.matchAll(/\$\{credential:([^}/]+)\}/g)].map(([, known = '']) => known)),
     ].map((known) => ({ name: known, path: join(dirname(path), CREDENTIALS_FOLDER, known) })),
+    hookSeconds:
+      typeof settings['hook-timeout'] === 'number'
+        ? Math.ceil(settings['hook-timeout'])
+        : DEFAULT_HOOK_TIMEOUT_MS / 1000,
     hasHooks: Object.keys(settings).some((key) => key.startsWith('hook-')),
   }
 }

@@ -9,6 +9,8 @@ import { dirname } from 'node:path'
 const FIRST_FREE_PORT = 1024
 /** Seconds without a sign of life after which the service manager restarts the tunnel. */
 const WATCHDOG_SECONDS = 30
+/** Seconds for an end without hooks, which takes less than one. */
+const END_SECONDS = 10
 /** The first line; what begins otherwise was not written by us. */
 export const MARK = '# Written by zportal service install'
 
@@ -37,6 +39,8 @@ export interface UnitFacts {
   readonly credentials: readonly { readonly name: string; readonly path: string }[]
   /** Whether programs are run on the tunnel's events. */
   readonly hasHooks: boolean
+  /** Time that the one at the end may take. */
+  readonly hookSeconds: number
 }
 
 export function unitName(name: string): string {
@@ -44,7 +48,7 @@ export function unitName(name: string): string {
 }
 
 export function unitText(facts: UnitFacts): string {
-  const { name, version, role } = facts
+  const { name, version, role, hookSeconds } = facts
   return `${[
     `${MARK} ${name} (zportal ${version}). What you change is lost when it is installed`,
     `# again: put it into a drop-in (systemctl edit ${unitName(name)}). Why each line: docs/SERVICE.md.`,
@@ -60,7 +64,7 @@ export function unitText(facts: UnitFacts): string {
     ...run(facts),
     // A client tries until its peer is there, and no time limit knows better.
     ...(role === 'client' ? ['TimeoutStartSec=infinity'] : []),
-    'TimeoutStopSec=15',
+    `TimeoutStopSec=${END_SECONDS + hookSeconds}`,
     `WatchdogSec=${WATCHDOG_SECONDS}`,
     'Restart=on-failure',
     'RestartSec=2',
