@@ -3,13 +3,14 @@
  * nor a topology.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { expect, test } from 'vitest'
 
+import { ERROR_CODES } from '../../src/errors.js'
 import { ROOT, ZPORTAL } from '../harness/zportal.js'
 
 const TYPEDOC_MS = 60_000
@@ -34,6 +35,24 @@ test('the references in the repository are what `npm run docs` writes', { timeou
   })
   expect(stderr).toBe('')
   expect(status).toBe(0)
+})
+
+test('docs/TROUBLESHOOTING.md has a place for every code', () => {
+  const text = readFileSync(join(ROOT, 'docs', 'TROUBLESHOOTING.md'), 'utf8')
+  expect(ERROR_CODES.filter((code) => !text.includes(`\`${code}\``))).toEqual([])
+})
+
+test('every file that a page leads to is there', () => {
+  const folders = ['', 'docs']
+  for (const folder of folders) {
+    const pages = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith('.md'))
+    for (const page of pages) {
+      const text = readFileSync(join(ROOT, folder, page), 'utf8')
+      for (const [, to = ''] of text.matchAll(/\]\(((?!https?:)[^)#\s]+)(?:#[^)]*)?\)/g)) {
+        expect(existsSync(join(ROOT, folder, to)), `${page} leads to ${to}`).toBe(true)
+      }
+    }
+  }
 })
 
 test.each(PAGES)('mandoc has no warning for %s(1)', (name) => {

@@ -11,7 +11,7 @@
  * Here one platform's addon can be built. The packages of the others are published with their real package.json and
  * nothing in them: what npm decides by must be seen to work, and nobody here can load their addons anyway.
  */
-import { lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { beforeAll, expect, test } from 'vitest'
@@ -21,6 +21,7 @@ import type { Namespace } from '../harness/namespace.js'
 import { Newcomer } from '../harness/newcomer.js'
 import { ping } from '../harness/ping.js'
 import type { Child } from '../harness/process.js'
+import { type Reader, twoHostsAndLibrary, unixSocket } from '../harness/recipes.js'
 import { registry } from '../harness/registry.js'
 import { INNER, innerOf, OUTER, type Pair, PORT, twoHosts } from '../harness/topology.js'
 import { transfer } from '../harness/transfer.js'
@@ -102,6 +103,23 @@ endToEnd('the installed package', (lab) => {
       await end.exitsWith(0)
     }
     expect([...(await hosts.server.tuns()), ...(await hosts.client.tuns())]).toEqual([])
+  })
+
+  test('the recipes of the README at the first try', async () => {
+    const folder = user.project('recipe', { 'package.json': '{ "private": true }' })
+    await user.npm(hosts.server, ['i', 'zportal'], { cwd: folder })
+    const reader: Reader = {
+      // A shell is all that they have beside Node.
+      shell: (at, commands) => user.types(at, ['/bin/sh', '-c', commands]),
+      program: (at, code) => {
+        writeFileSync(join(folder, 'tunnel.mjs'), code)
+        return user.types(at, ['node', 'tunnel.mjs'], { cwd: folder })
+      },
+    }
+    await twoHostsAndLibrary(hosts, reader)
+    const shared = join(user.home, 'shared')
+    mkdirSync(shared)
+    await unixSocket(hosts, reader, shared)
   })
 
   test('npm i zportal: a strict TypeScript program compiles against its types and runs', async () => {

@@ -49,15 +49,28 @@ export function zportalPage(commands) {
           'Passwords, one a line, for the proxies whose URLs name a user only, if no file gives them.',
         ],
         ['ZPORTAL_CONFIG_DIR', 'Another folder than /etc/zportal.'],
+        ['ZPORTAL_RUN_DIR', 'Another folder than /run/zportal.'],
+        ['ZPORTAL_PROXY_PASSWORD', 'The password of the proxy whose URL names a user only.'],
         ['NO_COLOR', 'Nothing is shown in colours.'],
       ]),
     ),
-    section('FILES', list([['/etc/zportal/NAME.toml', 'The config that "zportal up NAME" reads.']])),
+    section(
+      'FILES',
+      list([
+        ['/etc/zportal/NAME.toml', 'The config that "zportal up NAME" reads.'],
+        [
+          '/run/zportal/NETNS/NAME.sock',
+          'Where a running tunnel is asked; NETNS is the number of its network namespace.',
+        ],
+      ]),
+    ),
     section('EXIT STATUS', [
       ...list([
         ['0', 'Done; for a tunnel in the foreground, after SIGINT or SIGTERM.'],
         ['1', 'It failed.'],
         ['2', 'The command line or the config file is wrong; trying it again cannot help.'],
+        ['3', 'Asked for the status: the tunnel is looking for its peer.'],
+        ['4', 'Asked for the status: it does not run.'],
       ]),
       '.Pp',
       ...text('Failures are told on standard error as "ZP_CODE: sentence". Each code has a cause and a cure in'),
