@@ -79,6 +79,7 @@ describe.each(Object.keys(SHELLS))('%s', (shell) => {
     expect(offered('zportal up ')).toEqual(['lab', 'mill'])
     expect(offered('zportal up l')).toEqual(['lab'])
     expect(offered(`zportal up -f ${folder}/no`).map((path) => path.replace(/^.*\//, ''))).toEqual(['notes.txt'])
+    expect(offered('zportal status ')).toEqual(['zt0', 'zt1'])
     expect(offered('zportal up --mtu ')).toEqual([])
   })
 })
