@@ -91,22 +91,33 @@ export function formatStreamAddress(address: StreamAddress): string {
 
 /** Reads `10.10.0.1/24` or `fd00::1/64`. */
 export function parseInnerAddress(text: string): Parsed<InnerAddress> {
+  const prefixed = parsePrefixed(text, INNER_FORMS, { 4: 24, 6: 64 })
+  if (prefixed.refused !== undefined) return prefixed
+  const { family, address } = prefixed.value
+  const multicast = family === 4 ? Number(address.split('.')[0]) >= 224 : address.startsWith('ff')
+  if (multicast || address === '0.0.0.0' || address === '::') {
+    return { refused: 'must be the address of one host: neither unspecified nor multicast' }
+  }
+  return prefixed
+}
+
+/** Reads an address with a prefix length, whatever they mean; `forms` and `examples` are for the refusal. */
+export function parsePrefixed(
+  text: string,
+  forms: string,
+  examples: Readonly<Record<4 | 6, number>>,
+): Parsed<InnerAddress> {
   const [host = '', prefixText, ...rest] = text.split('/')
   const family = isIPv4(host) ? 4 : isIPv6(host) && !host.includes('%') ? 6 : undefined
-  if (family === undefined || rest.length > 0) return { refused: `must be ${INNER_FORMS}` }
+  if (family === undefined || rest.length > 0) return { refused: `must be ${forms}` }
   const longest = family === 4 ? 32 : 128
   if (prefixText === undefined) {
-    return { refused: `must end in a prefix length, such as ${host}/${family === 4 ? 24 : 64}` }
+    return { refused: `must end in a prefix length, such as ${host}/${examples[family]}` }
   }
   if (!/^\d{1,3}$/.test(prefixText) || Number(prefixText) > longest) {
     return { refused: `must have a prefix length from 0 to ${longest}` }
   }
-  const address = family === 4 ? host : canonicalIpv6(host)
-  const multicast = family === 4 ? Number(host.split('.')[0]) >= 224 : address.startsWith('ff')
-  if (multicast || address === '0.0.0.0' || address === '::') {
-    return { refused: 'must be the address of one host: neither unspecified nor multicast' }
-  }
-  return { value: { family, address, prefixBits: Number(prefixText) } }
+  return { value: { family, address: family === 4 ? host : canonicalIpv6(host), prefixBits: Number(prefixText) } }
 }
 
 /** The text that {@link parseInnerAddress} reads back into an equal value. */
@@ -179,6 +190,6 @@ function parseHostName(host: string): Parsed<string> {
   return { value: ascii }
 }
 
-function canonicalIpv6(address: string): string {
+export function canonicalIpv6(address: string): string {
   return new SocketAddress({ address, family: 'ipv6' }).address
 }

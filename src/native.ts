@@ -13,11 +13,14 @@ import { ERROR_CODES, ZPortalError } from './errors.js'
 import type { NativeProbe } from './native-probe.js'
 import type { ParsedOptions } from './options.js'
 import type { Proxy } from './proxy.js'
+import { formatRoute } from './route.js'
 
 export interface NativeOptions {
   name: string
   mtuBytes: number
   addresses: string[]
+  /** Networks to route into the tunnel. */
+  routes: string[]
   bind?: string
   /** Networks that a server's peer may come from over TCP; empty: all. */
   allow: string[]
@@ -226,6 +229,7 @@ export function toNativeOptions(options: ParsedOptions): NativeOptions {
     name: options.name,
     mtuBytes: options.mtuBytes,
     addresses: options.addresses.map(formatInnerAddress),
+    routes: options.routes.map(formatRoute),
     offload: options.offload,
     ...(options.congestion === undefined ? {} : { congestion: options.congestion }),
     ...(options.soMark === undefined ? {} : { soMark: options.soMark }),

@@ -20,6 +20,8 @@ import type { Proxy } from './proxy.js'
 import { parseProxy } from './proxy.js'
 import { redact } from './redact.js'
 import { Secret } from './secret.js'
+import type { Route } from './route.js'
+import { formatRoute, parseRoute } from './route.js'
 
 export const DEFAULT_NAME = 'tun%d'
 /** Leaves room for the outer headers on most links, and is what the original's examples use. */
@@ -84,6 +86,11 @@ export interface CommonOptions {
   readonly mtu?: number | undefined
   /** Addresses of this end inside the tunnel, each with its prefix length: `'10.10.0.1/24'`, `'fd00::1/64'`. */
   readonly addresses?: readonly string[] | undefined
+  /**
+   * Networks to route into the tunnel: `'10.0.0.0/8'`, `'fd00::/8'`; `'0.0.0.0/0'` and `'::/0'` for everything. The way
+   * of a client's own stream stays outside (docs/ROUTES.md). They are gone when the tunnel is.
+   */
+  readonly routes?: readonly string[] | undefined
   /**
    * Carry the kernel's super-packets of up to 64 KiB whole when the peer can, which is several times faster.
    * @defaultValue true
@@ -188,6 +195,7 @@ interface ParsedCommon {
   readonly name: string
   readonly mtuBytes: number
   readonly addresses: readonly InnerAddress[]
+  readonly routes: readonly Route[]
   readonly offload: boolean
   readonly congestion: string | undefined
   readonly once: boolean
@@ -231,6 +239,7 @@ export function parseOptions(input: unknown): ParsedOptions {
     name: sound.name ?? DEFAULT_NAME,
     mtuBytes: sound.mtu ?? DEFAULT_MTU_BYTES,
     addresses: sound.addresses ?? [],
+    routes: sound.routes ?? [],
     offload: sound.offload ?? true,
     congestion: sound.congestion,
     once: sound.once ?? false,
@@ -281,6 +290,7 @@ const FIELDS = {
   name: text('a device name such as zt0 or tun%d', parseName),
   mtu: integer(MTU_MIN_BYTES, MTU_MAX_BYTES, 'bytes'),
   addresses: list('addresses such as 10.10.0.1/24', text('an address', parseInnerAddress)),
+  routes: list('networks such as 10.0.0.0/8', text('a network', parseRoute)),
   bind: streamAddress(0),
   allow: list('networks such as 192.0.2.0/24', text('a network', parseNetwork)).max(ALLOW_MAX, {
     error: (issue) => `must have at most ${ALLOW_MAX} networks, got ${describe(issue.input)}`,
@@ -382,11 +392,17 @@ function acrossOptions(given: Given, sound: Sound, refuse: Refuse): void {
     refuse('allow', `must go with a TCP address to listen on: ${why}, got ${describe(formatStreamAddress(sound.bind))}`)
   }
 
-  const ipv6 = sound.addresses?.find(({ family }) => family === 6)
+  const ipv6 = [...(sound.addresses ?? []), ...(sound.routes ?? [])].find(({ family }) => family === 6)
   if (ipv6 !== undefined && sound.mtu !== undefined && sound.mtu < MTU_MIN_IPV6_BYTES) {
     const why = `because ${formatInnerAddress(ipv6)} is IPv6`
     refuse('mtu', `must be at least ${MTU_MIN_IPV6_BYTES} ${why}, got ${describe(sound.mtu)}`)
   }
+  sound.routes?.forEach((route, index, all) => {
+    const text = formatRoute(route)
+    if (all.findIndex((other) => formatRoute(other) === text) < index) {
+      refuse(`routes[${index}]`, `must not repeat ${text}, got ${describe(text)}`)
+    }
+  })
   sound.addresses?.forEach((inner, index, all) => {
     const first = all.find(({ address }) => address === inner.address)
     if (first === undefined || first === inner) return

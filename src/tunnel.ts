@@ -17,6 +17,7 @@ import type { NativeAddon, NativeHop, NativeNotice, NativeStats, NativeTunnel } 
 import { loadNative, settle, toNativeOptions } from './native.js'
 import type { ParsedOptions, TunnelOptions } from './options.js'
 import { parseOptions } from './options.js'
+import { formatRoute } from './route.js'
 
 /**
  * Where a tunnel is in its life: `listening` for a server's first peer, `connecting` to a client's peer for the first
@@ -170,6 +171,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   #reason: ZPortalError | undefined
   #ending: Promise<void> | undefined
   readonly #hooks: TunnelHooks
+  /** Why the last session ended. */
+  #lost: ZPortalError | undefined
 
   /** @internal */
   constructor(native: NativeTunnel, options: ParsedOptions, backstage: Backstage) {
@@ -192,7 +195,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
       local: this.local,
       mtuBytes,
       addresses: addresses.map(formatInnerAddress),
-      routes: [],
+      routes: options.routes.map(formatRoute),
     }
     this.#hooks = new TunnelHooks(hooks, facts, (notice) => {
       this.#tell('notice', notice)
@@ -286,13 +289,14 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly #onStep = (step: Step): void => {
     if (this.#ending !== undefined) return
     const previous = this.#state
-    const lost = this.#reason
     this.#state = step.state
     this.#peer = step.state === 'up' ? step.peer : undefined
     this.#reason = step.state === 'up' ? undefined : step.reason
+    // The dials that failed after it are not what the session was lost by.
+    if (step.state === 'waiting' && previous === 'up') this.#lost = step.reason
     this.#tell('state', { ...step, previous })
     if (step.state !== 'up') return
-    void this.#hooks.up(step.peer.address, lost).then((failure) => {
+    void this.#hooks.up(step.peer.address, this.#lost).then((failure) => {
       if (failure !== undefined) void this.#end(failure)
     })
   }

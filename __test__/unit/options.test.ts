@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { ZPortalError } from '../../src/errors.js'
 import { parseOptions } from '../../src/options.js'
 import { redact } from '../../src/redact.js'
+import { formatRoute } from '../../src/route.js'
 
 /** The problems that options are refused with, each as one sentence. */
 function refusals(options: unknown): string[] {
@@ -28,6 +29,7 @@ describe('what is accepted', () => {
       name: 'tun%d',
       mtuBytes: 1400,
       addresses: [],
+      routes: [],
       offload: true,
       congestion: undefined,
       once: false,
@@ -46,6 +48,19 @@ describe('what is accepted', () => {
       proxies: [],
       dialTimeoutMs: 15_000,
     })
+  })
+
+  test.each([
+    ['10.0.0.0/8', '10.0.0.0/8'],
+    ['0.0.0.0/0', '0.0.0.0/0'],
+    ['192.0.2.1/32', '192.0.2.1/32'],
+    ['FD00:0::/8', 'fd00::/8'],
+    ['::/0', '::/0'],
+    ['2001:db8:0:8000::/49', '2001:db8:0:8000::/49'],
+    ['::ffff:192.0.2.0/120', '::ffff:192.0.2.0/120'],
+  ])('the route %j', (route, canonical) => {
+    const [parsed] = parseOptions({ ...server, routes: [route] }).routes
+    expect(parsed && formatRoute(parsed)).toBe(canonical)
   })
 
   test('hooks as they are written', () => {
@@ -316,6 +331,30 @@ describe('options that depend on each other', () => {
 })
 
 describe('the rest', () => {
+  test.each([
+    ['10.0.0.0', 'must end in a prefix length, such as 10.0.0.0/24'],
+    ['10.0.0.0/33', 'must have a prefix length from 0 to 32'],
+    ['ten/8', 'must be a network with its prefix length'],
+    ['10.1.2.3/8', 'must not have bits behind its prefix: the network is 10.0.0.0/8'],
+    ['128.0.0.0/0', 'must not have bits behind its prefix: the network is 0.0.0.0/0'],
+    ['fd00::1/64', 'must not have bits behind its prefix: the network is fd00::/64'],
+    ['224.0.0.0/4', 'must not be a multicast network'],
+    ['ff00::/8', 'must not be a multicast network'],
+  ])('the route %j is refused', (route, message) => {
+    const [refusal] = refusals({ ...server, routes: [route] })
+    expect(refusal).toContain(`routes[0] ${message}`)
+    expect(refusal).toContain(JSON.stringify(route))
+  })
+
+  test('routes that do not go together', () => {
+    expect(refusals({ ...server, routes: ['10.0.0.0/8', '10.0.0.0/8'] })).toEqual([
+      'routes[1] must not repeat 10.0.0.0/8, got "10.0.0.0/8" (string)',
+    ])
+    expect(refusals({ ...server, mtu: 1279, routes: ['::/0'] })).toEqual([
+      'mtu must be at least 1280 because ::/0 is IPv6, got 1279 (number)',
+    ])
+  })
+
   test.each([
     [{ up: '' }, 'hooks.up must be a shell command, got "" (string)'],
     [{ down: 7 }, 'hooks.down must be a shell command as a string, got 7 (number)'],

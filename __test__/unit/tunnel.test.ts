@@ -44,6 +44,7 @@ describe('opening', () => {
       name: 'zt%d',
       mtu: 1300,
       addresses: ['10.0.0.1/24', 'FD00::1/64'],
+      routes: ['10.0.0.0/8', '0::/0'],
       connect: '[2001:DB8::1]:7000',
       proxies: ['unix:/run/socks', '192.0.2.1:1080'],
       dialTimeoutMs: 5000,
@@ -55,6 +56,7 @@ describe('opening', () => {
         name: 'zt%d',
         mtuBytes: 1300,
         addresses: ['10.0.0.1/24', 'fd00::1/64'],
+        routes: ['10.0.0.0/8', '::/0'],
         connect: '[2001:db8::1]:7000',
         allow: [],
         proxies: [

@@ -141,6 +141,8 @@ export interface NativeOptions {
   connect?: string
   /** Proxies on the way, the nearest first. */
   proxies: Array<NativeProxy>
+  /** Networks to route into the tunnel. */
+  routes: Array<string>
   /** For the whole dial, in milliseconds. */
   dialTimeoutMs: number
   /** Whether super-packets may be carried, if the peer can. */

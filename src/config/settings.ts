@@ -76,6 +76,12 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     value: 'CIDR',
     summary: 'Address inside the tunnel, such as 10.10.0.1/24 or fd00::1/64; repeatable.',
   },
+  route: {
+    option: 'routes',
+    kind: 'texts',
+    value: 'CIDR',
+    summary: 'Network to route into the tunnel, such as 10.0.0.0/8; 0.0.0.0/0 is everything; repeatable.',
+  },
   bind: { option: 'bind', kind: 'text', char: 'b', value: 'ADDR', summary: 'Listen there; one peer at a time.' },
   allow: {
     option: 'allow',

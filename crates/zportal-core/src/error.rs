@@ -49,6 +49,28 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// There is such a route already, and it is not this tunnel's.
+    #[error(
+        "there is a route to {route} already, which {name} would take over: remove that one (ip route show {route}), or leave it out"
+    )]
+    RouteExists {
+        /// The route asked for.
+        route: String,
+        /// The device.
+        name: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
+    /// The kernel refused a route.
+    #[error("the kernel refused {what}: {cause}")]
+    Route {
+        /// What was attempted: `to route 10.0.0.0/8 into zt0`.
+        what: String,
+        /// The kernel's answer.
+        #[source]
+        cause: io::Error,
+    },
     /// The device was deleted while the tunnel ran.
     #[error("the network device {name} was deleted while the tunnel ran")]
     TunGone {
@@ -298,6 +320,8 @@ pub const CODES: &[&str] = &[
     "ZP_TUN_PERMISSION",
     "ZP_TUN_NAME_TAKEN",
     "ZP_TUN_CONFIGURE",
+    "ZP_ROUTE_EXISTS",
+    "ZP_ROUTE",
     "ZP_TUN_GONE",
     "ZP_TUN_IO",
     "ZP_IO_URING",
@@ -336,6 +360,8 @@ impl Error {
             Error::TunPermission { .. } => "ZP_TUN_PERMISSION",
             Error::TunNameTaken { .. } => "ZP_TUN_NAME_TAKEN",
             Error::TunConfigure { .. } => "ZP_TUN_CONFIGURE",
+            Error::RouteExists { .. } => "ZP_ROUTE_EXISTS",
+            Error::Route { .. } => "ZP_ROUTE",
             Error::TunGone { .. } => "ZP_TUN_GONE",
             Error::TunIo { .. } => "ZP_TUN_IO",
             Error::IoUring { .. } => "ZP_IO_URING",
@@ -373,6 +399,8 @@ impl Error {
             | Error::TunPermission { cause, .. }
             | Error::TunNameTaken { cause, .. }
             | Error::TunConfigure { cause, .. }
+            | Error::RouteExists { cause, .. }
+            | Error::Route { cause, .. }
             | Error::TunIo { cause, .. }
             | Error::IoUring { cause, .. }
             | Error::BindInUse { cause, .. }

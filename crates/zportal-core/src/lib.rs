@@ -18,6 +18,7 @@ pub mod notices;
 pub mod probe;
 pub mod proxy;
 pub mod queue;
+pub mod route;
 pub mod seat;
 pub mod session;
 pub mod stats;

@@ -26,6 +26,8 @@ pub struct NativeOptions {
     pub connect: Option<String>,
     /// Proxies on the way, the nearest first.
     pub proxies: Vec<NativeProxy>,
+    /// Networks to route into the tunnel.
+    pub routes: Vec<String>,
     /// For the whole dial, in milliseconds.
     pub dial_timeout_ms: u32,
     /// Whether super-packets may be carried, if the peer can.
@@ -80,6 +82,8 @@ impl NativeOptions {
                     self.mtu_bytes
                 ))
             })?;
+        let routes = self.routes.iter().map(|route| route.parse());
+        let routes = routes.collect::<Result<_, Error>>()?;
         let addresses = self.addresses.iter().map(|address| address.parse());
         let role = match (self.bind, self.connect) {
             (Some(bind), None) => Role::Serve {
@@ -113,6 +117,7 @@ impl NativeOptions {
                 addresses: addresses.collect::<Result<_, _>>()?,
             },
             role,
+            routes,
             offload: self.offload,
             congestion: self.congestion,
         })

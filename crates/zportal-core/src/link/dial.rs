@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::approach::Approach;
 use super::endpoint::Endpoint;
 use super::race::{connect_any, most_telling};
 use super::resolve::resolve;
@@ -30,9 +31,22 @@ const READ_BYTES: usize = 4096;
 /// [`Error::DialRefused`], [`Error::Dial`], [`Error::DialTimeout`] and the four `Proxy*` errors
 /// name the hop.
 pub async fn dial(way: &Way) -> Result<Stream, Error> {
+    dial_by(way, None).await
+}
+
+/// The same for a tunnel with routes: hop 0 is connected to outside of them.
+///
+/// # Errors
+/// Those of [`dial`], and [`Error::Route`] when the kernel lets nothing be kept outside.
+pub async fn dial_outside(way: &Way, approach: &Approach) -> Result<Stream, Error> {
+    dial_by(way, Some(approach)).await
+}
+
+async fn dial_by(way: &Way, approach: Option<&Approach>) -> Result<Stream, Error> {
     way.check()?;
     let dialing = Dialing {
         way,
+        approach,
         started: Instant::now(),
         progress: RefCell::default(),
         hops: RefCell::default(),
@@ -54,6 +68,8 @@ pub async fn dial(way: &Way) -> Result<Stream, Error> {
 /// One dial under way.
 struct Dialing<'a> {
     way: &'a Way,
+    /// How hop 0 is come to where the tunnel's own routes may be in the way.
+    approach: Option<&'a Approach>,
     started: Instant,
     /// What is being waited for, for the message when the deadline passes.
     progress: RefCell<Progress>,
@@ -119,7 +135,11 @@ impl Dialing<'_> {
             return Ok((socket, endpoint.transport(), None));
         };
         self.note(0, format!("resolving the name of {label}"));
-        let addresses = match (resolve(host, *port).await, host) {
+        let resolved = match self.approach {
+            Some(approach) => approach.resolve(host, *port).await,
+            None => resolve(host, *port).await,
+        };
+        let addresses = match (resolved, host) {
             (Ok(addresses), _) => addresses,
             (Err(cause), Host::Name(name)) => {
                 return Err(Error::Resolve {
@@ -129,6 +149,10 @@ impl Dialing<'_> {
                 });
             }
             (Err(cause), _) => return Err(self.first_failed(cause)),
+        };
+        let addresses = match self.approach {
+            Some(approach) => approach.keep_outside(addresses, &label).await?,
+            None => addresses,
         };
         let tried: Vec<String> = addresses.iter().map(|one| one.ip().to_string()).collect();
         let tried = match host {

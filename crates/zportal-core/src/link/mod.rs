@@ -16,6 +16,7 @@
 
 #![deny(unsafe_code)]
 
+mod approach;
 mod bind;
 mod dial;
 mod endpoint;
@@ -30,7 +31,8 @@ mod stream;
 mod unix_file;
 mod way;
 
-pub use dial::dial;
+pub use approach::Approach;
+pub use dial::{dial, dial_outside};
 pub use listen::Listener;
 pub use network::NetworkWatch;
 pub use stream::{Hop, Stream, Transport};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::route;
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
@@ -91,7 +92,9 @@ impl Links {
                 break; // Cut short: the next look finds whole ones again.
             };
             came_back |= match kind {
-                libc::RTM_NEWADDR | libc::RTM_NEWROUTE => true,
+                libc::RTM_NEWADDR => true,
+                // What this program routes itself is no news to it (`struct rtmsg`).
+                libc::RTM_NEWROUTE => message.get(5) != Some(&route::PROTOCOL_NUMBER),
                 libc::RTM_NEWLINK => self.link_runs_again(message),
                 libc::RTM_DELLINK => {
                     if let Some((index, _)) = link(message) {
@@ -175,6 +178,9 @@ mod tests {
         ] {
             assert_eq!(links.came_back(&message(kind, &[0; 9])), counts, "{kind}");
         }
+        let mut own = [0; 12];
+        own[5] = crate::route::PROTOCOL_NUMBER;
+        assert!(!links.came_back(&message(libc::RTM_NEWROUTE, &own)));
         let several = [
             message(libc::RTM_DELROUTE, &[0; 13]),
             message(libc::RTM_NEWROUTE, &[0; 12]),

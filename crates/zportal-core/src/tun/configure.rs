@@ -53,7 +53,8 @@ pub(super) fn exists(name: &str) -> bool {
     index(name).is_ok()
 }
 
-fn index(name: &str) -> io::Result<u32> {
+/// The kernel's number of the device.
+pub(crate) fn index(name: &str) -> io::Result<u32> {
     let socket = rustix::net::socket(
         rustix::net::AddressFamily::INET,
         rustix::net::SocketType::DGRAM,

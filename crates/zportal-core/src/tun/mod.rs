@@ -8,5 +8,6 @@ mod device;
 mod options;
 
 pub use configure::InterfaceAddress;
+pub(crate) use configure::index;
 pub use device::{Refusal, Tun};
 pub use options::TunOptions;

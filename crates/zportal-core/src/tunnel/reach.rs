@@ -83,11 +83,18 @@ impl TunnelThread<'_> {
             let begun_at = Instant::now();
             tokio::select! {
                 biased;
-                outcome = link::dial(way) => return outcome,
+                outcome = self.dial_once(way) => return outcome,
                 () = self.network_came_back_after(begun_at + DIAL_YOUNG) => {}
             }
         }
-        link::dial(way).await
+        self.dial_once(way).await
+    }
+
+    async fn dial_once(&self, way: &Way) -> Result<Stream, Error> {
+        match &self.approach {
+            Some(approach) => link::dial_outside(way, approach).await,
+            None => link::dial(way).await,
+        }
     }
 
     async fn network_came_back_after(&self, moment: Instant) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::error::Error;
 use crate::link::{Hop, Way};
+use crate::route::Cidr;
 use crate::seat::Network;
 use crate::tun::TunOptions;
 
@@ -31,6 +32,8 @@ pub struct Options {
     pub tun: TunOptions,
     /// Which end this is.
     pub role: Role,
+    /// What is to go into the tunnel beside its own networks.
+    pub routes: Vec<Cidr>,
     /// Whether super-packets may be carried, if the peer can.
     pub offload: bool,
     /// Congestion control of the TCP stream to the peer; by default BBR where the kernel has it,

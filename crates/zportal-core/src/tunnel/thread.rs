@@ -13,13 +13,15 @@ use super::idle::{DISCARD_BYTES, watch};
 use super::reach::watch_network;
 use super::request::{Opened, Options, PeerInfo, Reply, Role};
 use super::shared::Shared;
+use crate::address::Address;
 use crate::error::Error;
-use crate::link::{Listener, NetworkWatch, Stream, Transport};
+use crate::link::{Approach, Listener, NetworkWatch, Stream, Transport};
+use crate::route::{self, Cidr, Keeper};
 use crate::seat::{Admission, Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Session, Surroundings};
-use crate::tun::Tun;
+use crate::tun::{self, Tun};
 use crate::wake::Wake;
 use crate::wire::features::Features;
 use crate::wire::hello::Hello;
@@ -92,6 +94,43 @@ async fn live(
     }
 }
 
+/// Routes into the device what the options say; the way of a client's stream past it.
+async fn route_into(
+    tun: &Tun,
+    options: &Options,
+    shared: &Shared,
+) -> Result<Option<Approach>, Error> {
+    if let Err(cause) = route::sweep().await {
+        let message = format!("cannot look for what a killed tunnel left of routes: {cause}");
+        shared.notices.warn("routes", message);
+    }
+    if options.routes.is_empty() {
+        return Ok(None);
+    }
+    let device = tun::index(tun.name()).map_err(|_| tun.gone())?;
+    let (dials, listens) = match &options.role {
+        Role::Serve { bind, .. } => (false, matches!(bind, Address::Tcp { .. })),
+        Role::Dial(_) => (true, false),
+    };
+    let everything = options.routes.iter().any(|route| route.prefix_bits() == 0);
+    if listens && everything {
+        // Who will come, nobody knows: there is nothing that could be kept outside.
+        let message = "everything is routed into the tunnel, so only peers to whom a more specific \
+                       route leads can reach this end";
+        shared.notices.warn("routes", message.into());
+    }
+    let halves = options
+        .routes
+        .iter()
+        .flat_map(|route| route.halves_of_default());
+    let networks = options.tun.addresses.iter();
+    let networks = networks.map(|inner| Cidr::around(inner.address, inner.prefix_bits));
+    let keeper = dials.then(|| Keeper::start(device, halves.chain(networks).collect()));
+    let approach = keeper.transpose()?.map(Approach::new);
+    route::add_into_tunnel(tun.name(), &options.routes).await?;
+    Ok(approach)
+}
+
 /// Whether the tunnel cannot go on after this.
 fn is_final(end: &Error) -> bool {
     matches!(
@@ -110,6 +149,8 @@ pub(super) struct TunnelThread<'a> {
     pub(super) door: Option<RefCell<Door>>,
     /// What tells a client that dialing again is worth it.
     pub(super) network: Option<RefCell<NetworkWatch>>,
+    /// How a client comes to hop 0, if the tunnel has routes that could be in the way.
+    pub(super) approach: Option<Approach>,
     pub(super) tun: Tun,
     pub(super) wake_events: AsyncFd<RawFd>,
     hello: Hello,
@@ -143,6 +184,7 @@ impl<'a> TunnelThread<'a> {
             Some(door) => Some(RefCell::new(door.map_err(|cause| not_opened(&cause))?)),
             None => None,
         };
+        let approach = route_into(&tun, options, shared).await?;
         Ok(TunnelThread {
             shared,
             wake,
@@ -151,6 +193,7 @@ impl<'a> TunnelThread<'a> {
             door,
             // After the TUN, whose own coming is no news.
             network: watch_network(&options.role),
+            approach,
             wake_events: watch(wake)?,
             hello,
             tun,

@@ -1,0 +1,80 @@
+//! The way to hop 0 of a tunnel that has routes: outside of them, or not at all.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::resolve::resolve;
+use crate::address::Host;
+use crate::error::Error;
+use crate::route::{Cidr, Keeper};
+
+/// How long a name is asked for again that was known before. While the tunnel is down, the way to
+/// the name servers may lead through it, and no answer can come.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Knows what keeps hop 0 outside, and where it was found last.
+pub struct Approach {
+    keeper: Keeper,
+    known: RefCell<Vec<SocketAddr>>,
+}
+
+impl Approach {
+    /// Nothing is known yet.
+    pub fn new(keeper: Keeper) -> Approach {
+        Approach {
+            keeper,
+            known: RefCell::default(),
+        }
+    }
+
+    /// The addresses of hop 0: those it has now, or had last when nobody answers.
+    pub(super) async fn resolve(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let known = self.known.borrow().clone();
+        let answer = if known.is_empty() {
+            resolve(host, port).await
+        } else {
+            tokio::time::timeout(ASK_AGAIN, resolve(host, port))
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        };
+        match answer {
+            Ok(addresses) => {
+                *self.known.borrow_mut() = addresses.clone();
+                Ok(addresses)
+            }
+            Err(_) if !known.is_empty() => Ok(known),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Those that can be connected to outside the tunnel, in their order; `label` is the hop for
+    /// messages.
+    pub(super) async fn keep_outside(
+        &self,
+        addresses: Vec<SocketAddr>,
+        label: &str,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let target = |address: &SocketAddr| Cidr::host(address.ip());
+        let targets = addresses.iter().filter(|one| !is_bound(one)).map(target);
+        let outside = self.keeper.keep_outside(targets.collect()).await?;
+        let reachable: Vec<_> = addresses
+            .into_iter()
+            .filter(|address| is_bound(address) || outside.contains(&target(address)))
+            .collect();
+        if reachable.is_empty() {
+            return Err(Error::Dial {
+                address: format!("{label} (no route leads there but the tunnel's own)"),
+                hop: 0,
+                cause: io::Error::from_raw_os_error(libc::ENETUNREACH),
+            });
+        }
+        Ok(reachable)
+    }
+}
+
+/// A link-local address is bound to its interface, whatever routes there are.
+fn is_bound(address: &SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(address) if address.ip().is_unicast_link_local())
+}

@@ -1,0 +1,365 @@
+//! The main routing table, by rtnetlink (`linux/rtnetlink.h`); no `ip` program.
+
+use std::io;
+use std::net::IpAddr;
+
+use rtnetlink::packet_core::Nla;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+    RouteType,
+};
+use rtnetlink::{Handle, RouteMessageBuilder};
+
+use super::cidr::Cidr;
+use super::plan::Candidate;
+use crate::error::Error;
+
+/// Who made the route, for `ip route show proto 90`: no program of those that the kernel's headers
+/// name has this number. 90 is the Z of ZPortal.
+pub const PROTOCOL_NUMBER: u8 = 90;
+const PROTOCOL: RouteProtocol = RouteProtocol::Other(PROTOCOL_NUMBER);
+/// What keeps a destination outside carries its tunnel's device in its metric, because nothing
+/// else in a route can say to whom it belongs. These bits, then the device's number.
+const OWNER_MARK: u32 = 0x5a00_0000;
+const OWNER_BITS: u32 = 0x00ff_ffff;
+
+/// A connection to the kernel. It ends when this is dropped.
+pub(super) struct Kernel {
+    handle: Handle,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+/// A route as it came.
+pub(super) struct Known {
+    destination: Cidr,
+    message: RouteMessage,
+}
+
+impl Kernel {
+    /// Must be called on a tokio runtime. Dumps are filtered by the kernel, not by us.
+    pub(super) fn connect() -> io::Result<Kernel> {
+        let (connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
+        Ok(Kernel {
+            handle,
+            driver: tokio::spawn(connection),
+        })
+    }
+
+    /// The main table's routes for one family.
+    pub(super) async fn main_table(&self, ipv4: bool) -> io::Result<Vec<Known>> {
+        let mut filter = RouteMessage::default();
+        filter.header.address_family = family(ipv4);
+        filter.header.table = RouteHeader::RT_TABLE_MAIN;
+        self.dump(filter).await
+    }
+
+    /// What any tunnel of ours keeps or kept outside, in one family.
+    async fn outside(&self, ipv4: bool) -> io::Result<Vec<Known>> {
+        let mut filter = RouteMessage::default();
+        filter.header.address_family = family(ipv4);
+        filter.header.table = RouteHeader::RT_TABLE_MAIN;
+        filter.header.protocol = PROTOCOL;
+        let routes = self.dump(filter).await?;
+        // Older kernels do not filter.
+        let ours = routes
+            .into_iter()
+            .filter(|route| route.message.header.protocol == PROTOCOL && route.owner().is_some());
+        Ok(ours.collect())
+    }
+
+    async fn dump(&self, filter: RouteMessage) -> io::Result<Vec<Known>> {
+        use futures_util::TryStreamExt;
+        let mut answers = Box::pin(self.handle.route().get(filter).execute());
+        let mut routes = Vec::new();
+        loop {
+            match answers.try_next().await {
+                Ok(Some(message)) => routes.extend(Known::read(message)),
+                Ok(None) => return Ok(routes),
+                Err(error) => {
+                    let error = into_io(error);
+                    // Nothing there yet to filter in: no table, or no IPv6.
+                    return match error.raw_os_error() {
+                        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::EAFNOSUPPORT) => Ok(routes),
+                        _ => Err(error),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Whether this machine itself has the address, so that no route of the main table matters.
+    pub(super) async fn is_local(&self, address: IpAddr) -> io::Result<bool> {
+        use futures_util::TryStreamExt;
+        let question = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(address, Cidr::host(address).prefix_bits())
+            .map_err(io::Error::other)?
+            .build();
+        let mut answers = Box::pin(self.handle.route().get(question).execute());
+        match answers.try_next().await {
+            Ok(answer) => Ok(answer.is_some_and(|route| route.header.kind == RouteType::Local)),
+            // No way there at all.
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Adds a route into the device.
+    async fn add_into(&self, device: u32, destination: Cidr) -> io::Result<()> {
+        let scope = match destination.network() {
+            IpAddr::V4(_) => RouteScope::Link,
+            IpAddr::V6(_) => RouteScope::Universe,
+        };
+        let route = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(destination.network(), destination.prefix_bits())
+            .map_err(io::Error::other)?
+            .output_interface(device)
+            .protocol(PROTOCOL)
+            .scope(scope)
+            .build();
+        let added = self.handle.route().add(route).execute().await;
+        added.map_err(into_io)
+    }
+
+    /// Puts it there, in the place of what this tunnel had for the same destination.
+    pub(super) async fn keep_outside(&self, route: &RouteMessage) -> io::Result<()> {
+        let request = self.handle.route().add(route.clone()).replace();
+        request.execute().await.map_err(into_io)
+    }
+
+    /// Takes it away; it may have gone with its device.
+    pub(super) async fn forget(&self, route: &RouteMessage) -> io::Result<()> {
+        match self.handle.route().del(route.clone()).execute().await {
+            Ok(()) => Ok(()),
+            Err(error) => match into_io(error) {
+                gone if matches!(gone.raw_os_error(), Some(libc::ESRCH | libc::ENODEV)) => Ok(()),
+                other => Err(other),
+            },
+        }
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Known {
+    fn read(message: RouteMessage) -> Option<Known> {
+        let any = match message.header.address_family {
+            AddressFamily::Inet => IpAddr::from([0; 4]),
+            AddressFamily::Inet6 => IpAddr::from([0; 16]),
+            _ => return None,
+        };
+        let address = message.attributes.iter().find_map(|one| match one {
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => Some((*address).into()),
+            RouteAttribute::Destination(RouteAddress::Inet6(address)) => Some((*address).into()),
+            _ => None,
+        });
+        let prefix_bits = message.header.destination_prefix_length;
+        // The kernel gives up a dead route by itself, but only once its device is gone.
+        let is_dead = message.header.flags.contains(RouteFlags::Dead);
+        let is_main = table(&message) == u32::from(RouteHeader::RT_TABLE_MAIN);
+        (is_main && !is_dead && message.header.source_prefix_length == 0).then(|| Known {
+            destination: Cidr::around(address.unwrap_or(any), prefix_bits),
+            message,
+        })
+    }
+
+    fn number(&self, wanted: impl Fn(&RouteAttribute) -> Option<u32>) -> Option<u32> {
+        self.message.attributes.iter().find_map(wanted)
+    }
+
+    fn metric(&self) -> u32 {
+        let metric = self.number(|one| match one {
+            RouteAttribute::Priority(metric) => Some(*metric),
+            _ => None,
+        });
+        metric.unwrap_or(0)
+    }
+
+    fn device(&self) -> Option<u32> {
+        self.number(|one| match one {
+            RouteAttribute::Oif(device) => Some(*device),
+            _ => None,
+        })
+    }
+
+    /// The tunnel whose destination it keeps outside, by the number of its device.
+    fn owner(&self) -> Option<u32> {
+        let is_kept =
+            self.message.header.protocol == PROTOCOL && self.metric() & !OWNER_BITS == OWNER_MARK;
+        is_kept.then(|| self.metric() & OWNER_BITS)
+    }
+
+    /// As a choice for the tunnel of that device.
+    pub(super) fn candidate(&self, device: u32) -> Candidate {
+        Candidate {
+            destination: self.destination,
+            metric: self.metric(),
+            carries: self.message.header.kind == RouteType::Unicast,
+            ours: self.device() == Some(device) || self.owner() == Some(device & OWNER_BITS),
+        }
+    }
+
+    /// Whether it is that route, made earlier, and leads the same way.
+    pub(super) fn is(&self, route: &RouteMessage) -> bool {
+        // With a next hop object the kernel tells what it stands for as well.
+        let is_object = |one: &RouteAttribute| matches!(one, RouteAttribute::NhId(_));
+        let by_object = route.attributes.iter().any(is_object);
+        let way = |message: &RouteMessage| {
+            let attributes = message.attributes.iter();
+            let mut way: Vec<_> = match by_object {
+                true => attributes.filter(|one| is_object(one)).cloned().collect(),
+                false => attributes.filter(leads).cloned().collect(),
+            };
+            way.sort_by_key(RouteAttribute::kind);
+            way
+        };
+        let other = Known::read(route.clone());
+        other.is_some_and(|other| {
+            other.destination == self.destination && other.owner() == self.owner()
+        }) && self.owner().is_some()
+            && way(&self.message) == way(route)
+    }
+
+    /// A route to `target` that goes the same way, marked as that tunnel's.
+    pub(super) fn narrowed(&self, target: Cidr, device: u32) -> RouteMessage {
+        let mut route = RouteMessageBuilder::<IpAddr>::new()
+            .protocol(PROTOCOL)
+            .priority(OWNER_MARK | (device & OWNER_BITS))
+            .scope(self.message.header.scope)
+            .build();
+        let attributes = &self.message.attributes;
+        route.header.address_family = self.message.header.address_family;
+        route.header.destination_prefix_length = target.prefix_bits();
+        route.header.flags = self.message.header.flags & RouteFlags::Onlink;
+        route
+            .attributes
+            .push(RouteAttribute::Destination(match target.network() {
+                IpAddr::V4(address) => RouteAddress::Inet(address),
+                IpAddr::V6(address) => RouteAddress::Inet6(address),
+            }));
+        // A next hop object stands for all the rest, and excludes it.
+        let next_hop = attributes
+            .iter()
+            .find(|one| matches!(one, RouteAttribute::NhId(_)));
+        match next_hop {
+            Some(next_hop) => route.attributes.push(next_hop.clone()),
+            None => route
+                .attributes
+                .extend(attributes.iter().filter(leads).cloned()),
+        }
+        route
+    }
+}
+
+/// Whether it says where a route leads, and not what it is.
+fn leads(attribute: &&RouteAttribute) -> bool {
+    matches!(
+        attribute,
+        RouteAttribute::Gateway(_)
+            | RouteAttribute::Via(_)
+            | RouteAttribute::Oif(_)
+            | RouteAttribute::PrefSource(_)
+            | RouteAttribute::MultiPath(_)
+            | RouteAttribute::Encap(_)
+            | RouteAttribute::EncapType(_)
+    )
+}
+
+/// Adds every route into the device; on failure nothing needs to be undone, because what was added
+/// goes with the device.
+///
+/// # Errors
+/// [`Error::RouteExists`], [`Error::TunPermission`], and [`Error::Route`] with the kernel's answer.
+pub async fn add_into_tunnel(name: &str, routes: &[Cidr]) -> Result<(), Error> {
+    if routes.is_empty() {
+        return Ok(());
+    }
+    let refused = |route: &Cidr| {
+        let route = *route;
+        move |cause: io::Error| match cause.raw_os_error() {
+            Some(libc::EEXIST) => Error::RouteExists {
+                route: route.to_string(),
+                name: name.to_owned(),
+                cause,
+            },
+            Some(libc::EPERM) => Error::TunPermission {
+                what: format!("route {route} into {name}"),
+                cause,
+            },
+            _ => Error::Route {
+                what: format!("to route {route} into {name}"),
+                cause,
+            },
+        }
+    };
+    let kernel = Kernel::connect().map_err(refused(&routes[0]))?;
+    let device = crate::tun::index(name).map_err(refused(&routes[0]))?;
+    for whole in routes {
+        for route in whole.halves_of_default() {
+            kernel
+                .add_into(device, route)
+                .await
+                .map_err(refused(&route))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what tunnels keep outside that are gone: killed before they could do it themselves.
+pub async fn sweep() -> io::Result<()> {
+    let kernel = Kernel::connect()?;
+    kernel.sweep().await
+}
+
+impl Kernel {
+    pub(super) async fn sweep(&self) -> io::Result<()> {
+        for ipv4 in [true, false] {
+            for route in self.outside(ipv4).await? {
+                let is_abandoned = route.owner().is_some_and(|owner| !device_exists(owner));
+                if is_abandoned {
+                    self.forget(&route.message).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn device_exists(index: u32) -> bool {
+    let Ok(socket) = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    ) else {
+        return true;
+    };
+    rustix::net::netdevice::index_to_name(&socket, index).is_ok()
+}
+
+fn family(ipv4: bool) -> AddressFamily {
+    if ipv4 {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    }
+}
+
+/// The table: small numbers stand in the header as well.
+fn table(message: &RouteMessage) -> u32 {
+    let attribute = message.attributes.iter().find_map(|one| match one {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    attribute.unwrap_or_else(|| message.header.table.into())
+}
+
+/// Keeps the kernel's errno where there is one.
+fn into_io(error: rtnetlink::Error) -> io::Error {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => message.to_io(),
+        other => io::Error::other(other),
+    }
+}
