@@ -42,7 +42,7 @@ endToEnd('hooks', (lab) => {
     await client.line(told(`up zt0 client peer=${bind} 1400 ${innerOf('client').join(' ')} reason="`))
     await server.stop()
     server = await serve()
-    await client.line(told(`reconnect zt0 client peer=${bind} .* reason=ZP_PEER_CLOSED"`))
+    await client.line(told(`reconnect zt0 client peer=${bind} .* reason=ZP_(PEER_CLOSED|DIAL_REFUSED)"`))
     client.signal('SIGTERM')
     await client.exitsWith(0)
     await client.line(told('down zt0 client peer= .* reason=ZP_ABORTED"'))

@@ -172,11 +172,13 @@ endToEnd('the seat', (lab) => {
     test('to an abstract socket: no other user', async () => {
       const bind = `unixa:${host.name}`
       const server = await up(host, { mtuBytes: MTU_BYTES, addresses: innerOf('server'), bind })
+      // Node would fill the name up with zeros, which makes it another one.
       const script = `
-        const socket = require('net').connect('\\0${host.name}', () => console.log('connected'))
-        socket.on('error', () => {}).on('close', () => console.log('closed')).resume()`
-      const other = host.spawn(['setpriv', '--reuid=65534', '--clear-groups', process.execPath, '-e', script])
-      await other.line(/connected/)
+        socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or die $!;
+        connect($socket, pack_sockaddr_un("\\0${host.name}")) or die $!;
+        1 while sysread($socket, my $bytes, 4096);
+        print "closed\\n"`
+      const other = host.spawn(['setpriv', '--reuid=65534', '--clear-groups', 'perl', '-MSocket', '-e', script])
       await other.line(/closed/)
       await server.line(/code=not-allowed .*65534/)
       const own = dialOnce(host, bind)

@@ -355,6 +355,12 @@ impl Outbound {
         stats: &Stats,
     ) -> Option<*const libc::msghdr> {
         if self.batch.slots.is_empty() {
+            // HELLO is the first word, also where the peer's own was heard before it could be said.
+            if self.sent_bytes == 0
+                && let Some(hello) = self.messages.pop_front()
+            {
+                self.batch.push(hello);
+            }
             if let Some(ping) = probe.ping(now_ns, taken) {
                 let ping = Control::Ping(ping);
                 let ping = self.message(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
