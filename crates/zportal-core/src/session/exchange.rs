@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::ring::{Operation, Wait};
 use super::turn::Session;
@@ -113,9 +113,7 @@ impl Session<'_> {
             look,
         ];
         let next = times.into_iter().flatten().min();
-        next.map_or(Wait::Completion, |at| {
-            Wait::AtMost(at.saturating_duration_since(Instant::now()))
-        })
+        next.map_or(Wait::Completion, Wait::Until)
     }
 
     pub(super) fn complete(
@@ -156,6 +154,8 @@ impl Session<'_> {
                 self.network_changed();
                 Ok(())
             }
+            // Whoever waited for it looks at the clock in every turn.
+            Operation::Alarm => Ok(()),
             Operation::Woken => {
                 // Cleared before it is read, so that no request falls between the two.
                 self.around.wake.clear();

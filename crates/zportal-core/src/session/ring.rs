@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use io_uring::{IoUring, opcode, squeue, types};
 
@@ -31,16 +31,23 @@ pub enum Operation {
     Woken = 4,
     /// The kernel announces something of the network.
     NetworkChanged = 5,
+    /// A time has come that was waited for; set by [`Ring::enter`].
+    Alarm = 6,
 }
 
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 7] = [
     Operation::Receive,
     Operation::Send,
     Operation::TunReady,
     Operation::DoorReady,
     Operation::Woken,
     Operation::NetworkChanged,
+    Operation::Alarm,
 ];
+
+/// A time at least this far away is left to an alarm that stays in the kernel from wait to wait.
+/// To set a timer for each wait and clear it again was a quarter of a flood ping's round trip.
+const ALARM_FROM: Duration = Duration::from_millis(5);
 
 /// Marks the completion of a cancellation, which nobody waits for by itself.
 const CANCELLATION: u64 = u64::MAX;
@@ -52,14 +59,18 @@ pub enum Wait {
     Not,
     /// Until something completes.
     Completion,
-    /// Until something completes or the time is over.
-    AtMost(Duration),
+    /// Until something completes or the time has come.
+    Until(Instant),
 }
 
 /// The ring and what of it is in flight.
 pub struct Ring {
     ring: IoUring,
     in_flight: [bool; OPERATIONS.len()],
+    /// When the alarm in flight goes off, and how long that was away when it was set, which the
+    /// kernel reads there.
+    alarm_at: Instant,
+    alarm_time: Box<types::Timespec>,
 }
 
 impl Ring {
@@ -86,6 +97,8 @@ impl Ring {
                     return Ok(Ring {
                         ring,
                         in_flight: [false; OPERATIONS.len()],
+                        alarm_at: Instant::now(),
+                        alarm_time: Box::default(),
                     });
                 }
                 Err(cause) => refusal = Some(cause),
@@ -153,8 +166,9 @@ impl Ring {
             Wait::Not if self.is_quiet() => return Ok(()),
             Wait::Not => self.ring.submit_and_wait(0),
             Wait::Completion => self.ring.submit_and_wait(1),
-            Wait::AtMost(time) => {
-                let time = types::Timespec::from(time);
+            Wait::Until(at) if self.is_alarm_set(at) => self.ring.submit_and_wait(1),
+            Wait::Until(at) => {
+                let time = types::Timespec::from(at.saturating_duration_since(Instant::now()));
                 let arguments = types::SubmitArgs::new().timespec(&time);
                 self.ring.submitter().submit_with_args(1, &arguments)
             }
@@ -171,6 +185,24 @@ impl Ring {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether an alarm goes off at that time or before; sets one if there is none and it is worth
+    /// it. One that goes off too early only costs a turn.
+    fn is_alarm_set(&mut self, at: Instant) -> bool {
+        if self.in_flight(Operation::Alarm) {
+            return self.alarm_at <= at;
+        }
+        let time = at.saturating_duration_since(Instant::now());
+        if time < ALARM_FROM {
+            return false;
+        }
+        self.alarm_at = at;
+        *self.alarm_time = types::Timespec::from(time);
+        let entry = opcode::Timeout::new(&raw const *self.alarm_time).build();
+        // SAFETY: the time is the ring's own, and written only while no alarm is in flight.
+        unsafe { self.push(Operation::Alarm, entry) };
+        true
     }
 
     /// Whether the kernel has nothing of ours to do and no completion to post.
