@@ -19,6 +19,8 @@ export class Unmet extends Error {}
 
 /** Each program needed and the Debian package that brings it. */
 const BUILD_TOOLS = { cc: ['gcc', 'libc6-dev'] }
+/** Only libFuzzer is C++. */
+const FUZZ_TOOLS = { 'c++': ['g++'] }
 const NETWORK_TOOLS = {
   ip: ['iproute2'],
   ping: ['iputils-ping'],
@@ -42,7 +44,7 @@ export async function ensure({ lint = false, bench = false, tor = false, say = c
   // Programs for administrators are not on every user's path, nor is rustup's directory.
   env.PATH = [env.PATH, '/usr/sbin', '/sbin', join(homedir(), '.cargo', 'bin'), ...UNPACKED_PATH].join(delimiter)
   checkNode()
-  const more = { ...(lint ? TEST_TOOLS : {}), ...(bench ? BENCH_TOOLS : {}) }
+  const more = { ...(lint ? { ...TEST_TOOLS, ...FUZZ_TOOLS } : {}), ...(bench ? BENCH_TOOLS : {}) }
   await debianPackages({ ...BUILD_TOOLS, ...NETWORK_TOOLS, ...more }, aptInstall, say)
   await debianPackages({ ...(lint ? PROXIES : {}), ...(tor ? TOR : {}) }, aptUnpack, say)
   await checkRust(lint)

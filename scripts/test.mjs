@@ -24,6 +24,7 @@ if (await stage('install and build', prepare)) {
   await stage('clippy', () => command('cargo', ['clippy', '--workspace', '--all-targets', '--', '-D', 'warnings']))
   await stage('types', () => command('npm', ['run', '--silent', 'typecheck']))
   await stage('Rust tests', rustTests)
+  await stage('fuzzing', () => command('node', ['scripts/fuzz.mjs', '--seconds', '30']))
   await stage('TypeScript tests', () => vitest('test:unit'))
   await stage('end-to-end tests', () => vitest('test:e2e'))
 }
