@@ -13,7 +13,6 @@ impl Session<'_> {
     /// Notes that bytes of the peer have come.
     pub(super) fn hear_peer(&mut self) {
         let now_ns = self.now_ns();
-        self.probe.heard(now_ns);
         if let Some(liveness) = &mut self.liveness {
             liveness.heard(now_ns);
         }

@@ -124,11 +124,6 @@ impl Flight {
         self.marks.len()
     }
 
-    /// When the oldest PING was sent that has no answer, nanoseconds of our clock.
-    pub fn unanswered_since_ns(&self) -> Option<u64> {
-        self.marks.front().map(|mark| mark.ping_sent_ns)
-    }
-
     /// Notes bytes that go into the stream, counted as the peer counts them: payloads of frames
     /// that are no control messages.
     pub fn on_sent(&mut self, now_ns: u64, bytes: u64) {

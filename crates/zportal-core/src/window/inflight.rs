@@ -95,11 +95,6 @@ impl Inflight {
         self.asking.hurry();
     }
 
-    /// When the oldest PING was sent that has no answer, nanoseconds.
-    pub fn unanswered_since_ns(&self) -> Option<u64> {
-        self.flight.unanswered_since_ns()
-    }
-
     /// Whether a PING is due. Without it nothing is reported, and at the limit nothing is sent.
     pub fn ping_due(&self, now_ns: u64) -> bool {
         now_ns >= self.ping_at()

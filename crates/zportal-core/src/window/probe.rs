@@ -40,7 +40,6 @@ pub struct Probe {
     /// Whether something between the two ends takes our bytes and passes them on.
     is_relayed: bool,
     sequence: u32,
-    heard_ns: u64,
     rtt_ns: u64,
 }
 
@@ -54,7 +53,6 @@ impl Probe {
             understanding: Understanding::Unknown,
             is_relayed,
             sequence: 0,
-            heard_ns: now_ns,
             rtt_ns: 0,
         };
         probe.heed(now_ns);
@@ -95,29 +93,9 @@ impl Probe {
         Some(rate).filter(|rate| self.is_relayed && *rate > 0)
     }
 
-    /// Whether something between the two ends passes their bytes on.
-    pub fn is_relayed(&self) -> bool {
-        self.is_relayed
-    }
-
     /// Takes in how long TCP's own round trip is.
     pub fn on_tcp_rtt(&mut self, rtt_ns: u64) {
         self.beyond.on_tcp_rtt(rtt_ns);
-    }
-
-    /// Notes that bytes of the peer have come, whatever they are.
-    pub fn heard(&mut self, now_ns: u64) {
-        self.heard_ns = now_ns;
-    }
-
-    /// When the last bytes of the peer came, or else when the session began, nanoseconds.
-    pub fn last_heard_ns(&self) -> u64 {
-        self.heard_ns
-    }
-
-    /// When the oldest PING was sent that has no answer, nanoseconds; `None` if there is none.
-    pub fn unanswered_since_ns(&self) -> Option<u64> {
-        self.inflight.unanswered_since_ns()
     }
 
     /// The round trip from end to end, smoothed, nanoseconds; 0 until it is known.

@@ -1,0 +1,184 @@
+//! TUN → queue: reading packets, merging datagrams of one flow and cutting super-packets that a slow
+//! link would be busy with for long.
+
+use super::super::peer::Peer;
+use super::super::slots::{MEDIUM_BYTES, Slot};
+use super::{BATCH_BYTES, BATCH_FRAMES, Outbound};
+use crate::cut::Cut;
+use crate::error::Error;
+use crate::merge::Run;
+use crate::queue::DropCause;
+use crate::stats::Stats;
+use crate::tun::Tun;
+use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
+use crate::wire::vnet::VNET_HEADER_BYTES;
+
+/// A super-packet is not cut to fewer segments than this: each piece carries headers of its own,
+/// and below three they cost more than 2 % of the link.
+const PIECE_SEGMENTS: usize = 3;
+
+/// Whether the TUN had more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// The last read found nothing, after so many packets.
+    Empty {
+        /// Packets read before that.
+        packets: usize,
+    },
+    /// The turn's share was read; there may be more.
+    Perhaps,
+}
+
+impl Outbound {
+    /// Reads one turn's share of packets from the TUN into the queue.
+    pub fn fill(
+        &mut self,
+        now_ns: u64,
+        tun: &Tun,
+        peer: &Peer,
+        stats: &Stats,
+    ) -> Result<Drained, Error> {
+        let mut bytes = 0;
+        let mut drained = Drained::Perhaps;
+        for packets in 0..BATCH_FRAMES {
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+            let Some(read) = tun.read(&mut self.spare[HEADER_BYTES..])? else {
+                drained = Drained::Empty { packets };
+                break;
+            };
+            bytes += read;
+            self.accept(now_ns, read, peer, stats);
+        }
+        self.end_run(now_ns, stats);
+        Ok(drained)
+    }
+
+    /// Takes the packet of `read` bytes, virtio_net_hdr included, that lies in the spare buffer.
+    fn accept(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
+        let packet_at = HEADER_BYTES + VNET_HEADER_BYTES;
+        if read <= VNET_HEADER_BYTES {
+            return;
+        }
+        let plain = self.spare[HEADER_BYTES..packet_at]
+            .iter()
+            .all(|byte| *byte == 0);
+        let (payload_at, payload_bytes, flags) = if plain {
+            (packet_at, read - VNET_HEADER_BYTES, 0)
+        } else {
+            (HEADER_BYTES, read, FLAG_VNET)
+        };
+        // A header that means something was read before the offloads were switched off, for a
+        // peer that is gone.
+        if (!plain && !peer.takes_vnet()) || payload_bytes > peer.payload_limit_bytes() {
+            stats.drops_oversize.add(1);
+            return;
+        }
+        if !plain && self.merge(now_ns, read, peer, stats) {
+            return;
+        }
+        self.end_run(now_ns, stats);
+        if self.cut(now_ns, read, stats) {
+            return;
+        }
+        let bytes = std::mem::replace(&mut self.spare, self.slots.large());
+        let slot = Slot {
+            bytes,
+            payload_at,
+            payload_bytes,
+            flags,
+            is_message: false,
+        };
+        self.enqueue(now_ns, slot, stats);
+    }
+
+    /// Queues the super-packet in the spare buffer in pieces; false if it goes as it is.
+    fn cut(&mut self, now_ns: u64, read: usize, stats: &Stats) -> bool {
+        let piece_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(usize::MAX);
+        if read <= piece_bytes {
+            return false;
+        }
+        let whole = &self.spare[HEADER_BYTES..HEADER_BYTES + read];
+        let Some(mut cut) = Cut::begin(whole, piece_bytes, PIECE_SEGMENTS) else {
+            return false;
+        };
+        while let Some(payload_bytes) = cut.next_bytes() {
+            let mut bytes = self.slots.fitting(HEADER_BYTES + payload_bytes);
+            cut.write_next(&mut bytes[HEADER_BYTES..]);
+            let slot = Slot {
+                bytes,
+                payload_at: HEADER_BYTES,
+                payload_bytes,
+                flags: FLAG_VNET,
+                is_message: false,
+            };
+            let slots = &mut self.slots;
+            self.queue.enqueue(now_ns, slot, &mut |slot, cause| {
+                count_drop(cause, stats);
+                slots.put_back(slot.bytes);
+            });
+        }
+        true
+    }
+
+    /// Continues the run with the datagram in the spare buffer, or begins one with it; false if
+    /// it is none, or the peer cannot take runs.
+    fn merge(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) -> bool {
+        let next = &self.spare[HEADER_BYTES..HEADER_BYTES + read];
+        if let Some((run, slot)) = &mut self.run
+            && let end = HEADER_BYTES + slot.payload_bytes
+            && end < self.sizes.batch_bytes as usize
+            && let Some(payload) = run.take(&slot.bytes[HEADER_BYTES..end], next)
+        {
+            slot.bytes[end..end + payload.len()].copy_from_slice(&next[payload.clone()]);
+            slot.payload_bytes += payload.len();
+            return true;
+        }
+        let Some(run) = Run::begin(next, peer.agreed()) else {
+            return false;
+        };
+        self.end_run(now_ns, stats);
+        let slot = Slot {
+            bytes: std::mem::replace(&mut self.spare, self.slots.large()),
+            payload_at: HEADER_BYTES,
+            payload_bytes: read,
+            flags: FLAG_VNET,
+            is_message: false,
+        };
+        self.run = Some((run, slot));
+        true
+    }
+
+    /// Queues the run, if there is one.
+    fn end_run(&mut self, now_ns: u64, stats: &Stats) {
+        if let Some((run, mut slot)) = self.run.take() {
+            let end = HEADER_BYTES + slot.payload_bytes;
+            run.finish(&mut slot.bytes[HEADER_BYTES..end]);
+            self.enqueue(now_ns, slot, stats);
+        }
+    }
+
+    /// Queues a packet, in a buffer of its size.
+    fn enqueue(&mut self, now_ns: u64, mut slot: Slot, stats: &Stats) {
+        let end = slot.payload_at + slot.payload_bytes;
+        if end <= MEDIUM_BYTES {
+            let mut fitting = self.slots.fitting(end);
+            fitting[slot.payload_at..end].copy_from_slice(&slot.bytes[slot.payload_at..end]);
+            self.slots
+                .put_back(std::mem::replace(&mut slot.bytes, fitting));
+        }
+        let slots = &mut self.slots;
+        self.queue.enqueue(now_ns, slot, &mut |slot, cause| {
+            count_drop(cause, stats);
+            slots.put_back(slot.bytes);
+        });
+    }
+}
+
+pub(super) fn count_drop(cause: DropCause, stats: &Stats) {
+    match cause {
+        DropCause::CoDel => stats.drops_codel.add(1),
+        DropCause::Overlimit => stats.drops_overlimit.add(1),
+    }
+}

@@ -1,0 +1,246 @@
+//! TUN → queue → frame → stream: what waits, and what leaves next. Outbound never reorders packets
+//! of one flow.
+
+mod batch;
+mod intake;
+
+use std::collections::VecDeque;
+
+use batch::Batch;
+pub use intake::Drained;
+
+use super::count::packets_in;
+use super::slots::{Slot, Slots};
+use crate::merge::Run;
+use crate::queue::fq_codel::{Config, FqCodel};
+use crate::queue::sojourn::Sojourns;
+use crate::stats::Stats;
+use crate::window::batch::Sizes;
+use crate::window::probe::Probe;
+use crate::wire::control::{CONTROL_MAX_BYTES, Control, Delivered, Pong};
+use crate::wire::header::{FLAG_CONTROL, HEADER_BYTES};
+
+/// A batch is closed at this size, so that it is still in cache when the kernel copies it.
+pub const BATCH_BYTES: usize = 64 * 1024;
+/// The most frames in one batch, and packets read in one turn, so that the other direction gets its turn.
+pub const BATCH_FRAMES: usize = 64;
+/// Memory of all waiting packets together; above it the fattest flow loses its oldest.
+pub const QUEUE_BYTES: usize = 6 * 1024 * 1024;
+/// Messages waiting for the stream: HELLO and CLOSE, each once.
+const MESSAGES_MAX: usize = 2;
+/// The same, and a PONG waiting, and one each of PING and PONG under way.
+const MESSAGES_AT_ONCE: usize = MESSAGES_MAX + 3;
+
+/// Packets on their way to the peer.
+pub struct Outbound {
+    slots: Slots,
+    /// Where the next packet is read to.
+    spare: Box<[u8]>,
+    /// Datagrams of one flow that are being merged; never kept beyond one `fill`.
+    run: Option<(Run, Slot)>,
+    queue: FqCodel<Slot>,
+    sojourns: Sojourns,
+    sizes: Sizes,
+    sent_bytes: u64,
+    /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
+    messages: VecDeque<Slot>,
+    /// The answer to the newest PING, which answers those before it too: however fast a peer
+    /// asks, it gets no more answers than it reads.
+    pong: Option<Slot>,
+    batch: Batch,
+}
+
+impl Outbound {
+    /// Nothing queued; `seed` keeps strangers from guessing which flows share a queue.
+    pub fn new(seed: [u64; 2], sizes: Sizes) -> Outbound {
+        let mut slots = Slots::default();
+        // Messages come when they come, and must find their buffers beside those of all packets.
+        let buffers =
+            [(); MESSAGES_AT_ONCE].map(|()| slots.fitting(HEADER_BYTES + CONTROL_MAX_BYTES));
+        buffers
+            .into_iter()
+            .for_each(|buffer| slots.put_back(buffer));
+        Outbound {
+            spare: slots.large(),
+            run: None,
+            slots,
+            queue: FqCodel::new(Config::new(QUEUE_BYTES, seed)),
+            sojourns: Sojourns::default(),
+            sizes,
+            sent_bytes: 0,
+            messages: VecDeque::with_capacity(MESSAGES_MAX),
+            pong: None,
+            // And a PING ahead of them.
+            batch: Batch::new(BATCH_FRAMES + 1),
+        }
+    }
+
+    /// Takes other sizes for batches and pieces, as the link's rate asks.
+    pub fn resize(&mut self, sizes: Sizes, target_ns: u64) {
+        self.sizes = sizes;
+        self.queue.set_target(target_ns);
+    }
+
+    /// Bytes that the socket took in this session.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// What half and what all but one in a hundred of the packets of the last seconds waited here
+    /// at the most, microseconds.
+    pub fn sojourn_us(&mut self, now_ns: u64) -> [u64; 2] {
+        self.sojourns.pass(now_ns);
+        self.sojourns.percentiles_us([50, 99])
+    }
+
+    /// Packets marked as having met congestion instead of being dropped.
+    pub fn marks(&self) -> u64 {
+        self.queue.marks()
+    }
+
+    /// Packets and bytes that wait.
+    pub fn waiting(&self) -> (u64, u64) {
+        (self.queue.packets() as u64, self.queue.wire_bytes())
+    }
+
+    /// Queues a message in front of all packets.
+    pub fn push_message(&mut self, flags: u32, payload: &[u8]) {
+        let message = self.message(flags, payload);
+        self.messages.push_back(message);
+    }
+
+    /// Queues an answer to a PING, in front of all packets.
+    pub fn push_pong(&mut self, pong: Pong) {
+        let pong = Control::Pong(pong);
+        let answer = self.message(FLAG_CONTROL, pong.encode(&mut [0; CONTROL_MAX_BYTES]));
+        if let Some(older) = self.pong.replace(answer) {
+            self.slots.put_back(older.bytes);
+        }
+    }
+
+    /// A frame that is no packet: its payload has at most [`CONTROL_MAX_BYTES`].
+    fn message(&mut self, flags: u32, payload: &[u8]) -> Slot {
+        let mut bytes = self.slots.fitting(HEADER_BYTES + payload.len());
+        bytes[HEADER_BYTES..HEADER_BYTES + payload.len()].copy_from_slice(payload);
+        Slot {
+            bytes,
+            payload_at: HEADER_BYTES,
+            payload_bytes: payload.len(),
+            flags,
+            is_message: true,
+        }
+    }
+
+    /// Whether nothing waits and nothing is half sent.
+    pub fn is_idle(&self) -> bool {
+        self.messages.is_empty()
+            && self.pong.is_none()
+            && self.queue.is_empty()
+            && self.batch.is_empty()
+    }
+
+    /// Drops every waiting packet and answer; what is half sent stays.
+    pub fn clear(&mut self) {
+        let slots = &mut self.slots;
+        if let Some(pong) = self.pong.take() {
+            slots.put_back(pong.bytes);
+        }
+        self.queue.clear(&mut |slot| slots.put_back(slot.bytes));
+    }
+
+    /// Takes the next batch off the queue, with a PING ahead of it if one is due; `None` while there
+    /// is nothing to send. `taken` is what this end has taken of the peer's.
+    ///
+    /// Behind the batch the PING would be the end of what a proxy has, which one that leaves
+    /// Nagle's algorithm on holds back until all before it is acknowledged.
+    ///
+    /// Must not be called while a batch is being sent. The pointer and all it leads to stay valid
+    /// until [`Outbound::sent`] is told that all of it went, or the outbound is dropped.
+    pub fn next_batch(
+        &mut self,
+        now_ns: u64,
+        probe: &mut Probe,
+        taken: Delivered,
+        stats: &Stats,
+    ) -> Option<*const libc::msghdr> {
+        if self.batch.is_empty() {
+            // HELLO is the first word, also where the peer's own was heard before it could be said.
+            if self.sent_bytes == 0
+                && let Some(hello) = self.messages.pop_front()
+            {
+                self.batch.push(hello);
+            }
+            if let Some(ping) = probe.ping(now_ns, taken) {
+                let ping = Control::Ping(ping);
+                let ping = self.message(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
+                self.batch.push(ping);
+            }
+            self.take_batch(now_ns, probe, stats);
+            if self.batch.is_empty() {
+                return None;
+            }
+        }
+        Some(self.batch.message())
+    }
+
+    /// Fills the batch with what is next.
+    fn take_batch(&mut self, now_ns: u64, probe: &mut Probe, stats: &Stats) {
+        let batch_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(BATCH_BYTES);
+        let slots = &mut self.slots;
+        let mut dropped = |slot: Slot, cause| {
+            intake::count_drop(cause, stats);
+            slots.put_back(slot.bytes);
+        };
+        let mut bytes = 0;
+        let mut payload_bytes = 0;
+        let room_bytes = probe.room_bytes();
+        let mut is_dry = false;
+        while bytes < batch_bytes.min(BATCH_BYTES) && self.batch.frames() < BATCH_FRAMES {
+            let message = self.messages.pop_front().or_else(|| self.pong.take());
+            let slot = match message {
+                Some(message) => message,
+                None if payload_bytes >= room_bytes => break,
+                None => match self.queue.dequeue(now_ns, &mut dropped) {
+                    Some(dequeued) => {
+                        payload_bytes += dequeued.packet.payload_bytes as u64;
+                        self.sojourns.note(dequeued.sojourn_ns);
+                        dequeued.packet
+                    }
+                    None => {
+                        is_dry = true;
+                        break;
+                    }
+                },
+            };
+            bytes += self.batch.push(slot);
+        }
+        probe.on_sent(now_ns, payload_bytes);
+        if is_dry {
+            probe.on_app_limited();
+        }
+    }
+
+    /// Notes that the kernel took `bytes` of the batch, which may be less than all.
+    pub fn sent(&mut self, bytes: usize, stats: &Stats) {
+        stats.stream_tx_bytes.add(bytes as u64);
+        self.sent_bytes += bytes as u64;
+        if self.batch.sent(bytes, |slot| count(slot, stats)) {
+            // At once, so that the next packet is read into what is hottest in cache.
+            self.batch.give_back(&mut self.slots);
+        }
+    }
+}
+
+/// Counts a frame that has left, as the packets it stands for.
+fn count(slot: &Slot, stats: &Stats) {
+    stats.tx_frames.add(1);
+    if slot.is_message {
+        return;
+    }
+    let (packets, bytes) = packets_in(
+        &slot.bytes[slot.payload_at..slot.payload_at + slot.payload_bytes],
+        slot.flags,
+    );
+    stats.tx_packets.add(packets);
+    stats.tx_bytes.add(bytes);
+}
