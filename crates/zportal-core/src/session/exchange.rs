@@ -127,7 +127,7 @@ impl Session<'_> {
                 Ok(bytes) => {
                     self.hear_peer();
                     self.inbound.received(bytes as usize, self.around.stats);
-                    if self.probe.limit_bytes().is_some() {
+                    if self.probe.is_relayed() {
                         self.pace.acknowledge(self.stream.socket.as_fd());
                     }
                     // The kernel answers many a packet while it takes it: the answer is there.

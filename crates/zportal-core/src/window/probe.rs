@@ -93,6 +93,11 @@ impl Probe {
         Some(rate).filter(|rate| self.is_relayed && *rate > 0)
     }
 
+    /// Whether something between the two ends takes their bytes and passes them on.
+    pub fn is_relayed(&self) -> bool {
+        self.is_relayed
+    }
+
     /// Takes in how long TCP's own round trip is.
     pub fn on_tcp_rtt(&mut self, rtt_ns: u64) {
         self.beyond.on_tcp_rtt(rtt_ns);
