@@ -46,7 +46,8 @@ export async function ensure({ lint = false, bench = false, tor = false, say = c
   checkNode()
   const more = { ...(lint ? { ...TEST_TOOLS, ...FUZZ_TOOLS } : {}), ...(bench ? BENCH_TOOLS : {}) }
   await debianPackages({ ...BUILD_TOOLS, ...NETWORK_TOOLS, ...more }, aptInstall, say)
-  await debianPackages({ ...(lint ? PROXIES : {}), ...(tor ? TOR : {}) }, aptUnpack, say)
+  const proxies = lint || bench ? PROXIES : {}
+  await debianPackages({ ...proxies, ...(tor ? TOR : {}) }, aptUnpack, say)
   await checkRust(lint)
   await npmPackages(say)
   say('building')

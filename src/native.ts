@@ -120,6 +120,8 @@ export interface NativeStats {
   sojournP50Us: number
   /** What all but one in a hundred of them waited at the most, microseconds. */
   sojournP99Us: number
+  /** The same of the flows that send less than their share: lookups of names, key presses. */
+  sojournSparseP99Us: number
   /** Packets marked as having met congestion (RFC 3168) where others would have been dropped. */
   marksCe: number
 }

@@ -40,6 +40,7 @@ export const NO_STATS: NativeStats = {
   windowBytes: 0,
   sojournP50Us: 0,
   sojournP99Us: 0,
+  sojournSparseP99Us: 0,
   marksCe: 0,
   peersAccepted: 0,
   reconnects: 0,

@@ -2,13 +2,14 @@
 import { parseArgs } from 'node:util'
 
 import { CONTENDERS } from './contenders.mjs'
-import { SECONDS as LATENCY_SECONDS } from './latency.mjs'
+import { LATENCY_CONTENDERS, LOADS, SECONDS as LATENCY_SECONDS } from './latency.mjs'
 import { SECONDS as THROUGHPUT_SECONDS } from './throughput.mjs'
 
 /** A command line that is wrong; the message is for the user as it stands. */
 export class Misused extends Error {}
 
 const PARTS = ['throughput', 'latency']
+const IDS = [...new Set([...CONTENDERS, ...LATENCY_CONTENDERS].map(({ id }) => id))]
 
 export const USAGE = `npm run bench -- [PART]... [OPTION]...
 
@@ -20,11 +21,13 @@ PART  throughput   how fast, and what it costs
       (neither)    both
       draw         measures nothing: draws charts and tables again from the results that are there
 
-  --repeat N     runs of each contender, one after the other in turn; medians are reported [3]
+  --rounds N     runs of each contender, one after the other in turn; medians are reported [3]
   --secs N       seconds of each measurement [throughput ${THROUGHPUT_SECONDS}, latency ${LATENCY_SECONDS}]
-  --only IDS     some contenders: ${CONTENDERS.map(({ id }) => id).join(',')}
+  --only IDS     some contenders: ${IDS.join(',')}
+  --rates LIST   latency: links of these rates in Mbit/s [5,20,100]
+  --loads LIST   latency: these loads instead of those usual for each: ${LOADS.map(({ key }) => key).join(',')}
   --quick        one short run, only throughput unless latency is asked for, only to see that all works
-  --out DIR      where results and charts are written [docs/bench; with --only or --quick nowhere]
+  --out DIR      where results and charts are written [docs/bench; with less than all nowhere]
   --no-ensure    installs and builds nothing
   --help         this`
 
@@ -36,8 +39,10 @@ export function parse(args) {
     if (part !== 'draw' && !PARTS.includes(part)) throw new Misused(`there is no part ${part}; see --help`)
   }
   const ids = only?.split(',')
-  for (const id of ids ?? []) {
-    if (!CONTENDERS.some((contender) => contender.id === id)) throw new Misused(`--only: nobody is called ${id}`)
+  for (const id of ids ?? []) if (!IDS.includes(id)) throw new Misused(`--only: nobody is called ${id}`)
+  const loads = values.loads?.split(',')
+  for (const load of loads ?? []) {
+    if (!LOADS.some(({ key }) => key === load)) throw new Misused(`--loads: there is no load ${load}`)
   }
   const asked = PARTS.filter((part) => positionals.includes(part))
   const secs = values.secs && whole('--secs', values.secs)
@@ -47,15 +52,17 @@ export function parse(args) {
     draw,
     quick,
     parts: asked.length > 0 ? asked : quick ? ['throughput'] : PARTS,
-    rounds: values.repeat ? whole('--repeat', values.repeat) : quick ? 1 : 3,
+    rounds: values.rounds ? whole('--rounds', values.rounds) : quick ? 1 : 3,
     seconds: {
       throughput: secs ?? (quick ? 1 : THROUGHPUT_SECONDS),
       latency: secs ?? (quick ? 3 : LATENCY_SECONDS),
     },
     takesPart: ({ id }) => ids === undefined || ids.includes(id),
+    rates: values.rates?.split(',').map((rate) => whole('--rates', rate)),
+    loads,
     out,
     // Half a comparison must not replace a whole one by accident.
-    keeps: out !== undefined || (only === undefined && !quick),
+    keeps: out !== undefined || [only, values.rates, loads, quick || undefined].every((less) => less === undefined),
   }
 }
 
@@ -65,9 +72,11 @@ function parsed(args) {
       args,
       allowPositionals: true,
       options: {
-        repeat: { type: 'string' },
+        rounds: { type: 'string' },
         secs: { type: 'string' },
         only: { type: 'string' },
+        rates: { type: 'string' },
+        loads: { type: 'string' },
         quick: { type: 'boolean' },
         out: { type: 'string' },
         'no-ensure': { type: 'boolean' },

@@ -5,10 +5,11 @@ import { program } from '../ensure.mjs'
 import { ROOT } from '../run.mjs'
 import { addressCable, CLIENT, hasDevice, HOSTS, MTU_BYTES, SERVER, setMtu } from './lab.mjs'
 import { ping } from './measures.mjs'
+import { PROXY_PROGRAMS, startProxies } from './proxies.mjs'
 import { lastWords, listens, start, throwIfStopped, until } from './programs.mjs'
 
 const PORT = 7000
-const DEVICE = 'zt0'
+export const DEVICE = 'zt0'
 /** How long a contender may take to listen, and then to answer the first ping, in milliseconds. */
 const UP_MS = 10_000
 
@@ -17,7 +18,7 @@ const OPENVPN = [
   ...['--cipher', 'none', '--auth', 'none', '--verb', '1'],
 ]
 
-/** In the order in which they are measured and shown. One without commands is the cable itself. */
+/** In the order in which they are measured and shown. One without a command is the cable itself. */
 export const CONTENDERS = [
   { id: 'veth', name: 'raw veth' },
   {
@@ -44,28 +45,45 @@ export const CONTENDERS = [
   { id: 'zportal-no-offload', name: 'ZPortal', flag: '--no-offload', ours: true, ...zportal('--no-offload') },
 ]
 
+/** Ours with another congestion control, and behind real proxies that stand before the slow link. */
+export const OUR_VARIANTS = [
+  {
+    id: 'zportal-cubic',
+    name: 'ZPortal',
+    flag: '--congestion cubic',
+    ours: true,
+    ...zportal('--congestion', 'cubic'),
+  },
+  behind('microsocks', 'microsocks'),
+  behind('dante', 'dante'),
+  behind('microsocks-2', 'microsocks', 'microsocks'),
+  behind('microsocks-3', 'microsocks', 'microsocks', 'microsocks'),
+]
+
 /** Name and flag in one, for a line of text. */
 export function fullName({ name, flag }) {
   return flag ? `${name} ${flag}` : name
 }
 
 /** Why a contender cannot take part here; undefined when it can. */
-export function whyLeftOut({ server }) {
-  if (!server || server[0] === process.execPath || program(server[0])) return undefined
-  return `${server[0]} is not installed`
+export function whyLeftOut({ server, proxies = [] }) {
+  const commands = [...(server ? [server[0]] : []), ...proxies.map((kind) => PROXY_PROGRAMS[kind])]
+  const missing = commands.find((command) => command !== process.execPath && !program(command))
+  return missing && `${missing} is not installed`
 }
 
 /**
  * Brings a contender up on hosts that stand, and gives its programs once a ping has come back.
  * What is thrown otherwise carries the last words of both ends.
  */
-export async function bringUp({ server, client, settle }) {
+export async function bringUp({ server, client, settle, proxies = [] }) {
   const programs = []
   try {
     if (server) {
+      const chain = await startProxies(proxies)
       programs.push(start(SERVER, server))
       await until(`it listens on port ${PORT}`, UP_MS, () => listens(programs[0], PORT), programs)
-      programs.push(start(CLIENT, client))
+      programs.push(start(CLIENT, [...client, ...chain.flatMap((address) => ['-p', address])]))
       await settle?.(programs)
     } else {
       addressCable()
@@ -83,6 +101,11 @@ export async function bringUp({ server, client, settle }) {
 function unreachable() {
   throwIfStopped()
   return false
+}
+
+function behind(id, ...proxies) {
+  const kind = proxies.length > 1 ? `${proxies.length} × ${proxies[0]}` : proxies[0]
+  return { id: `zportal-${id}`, name: 'ZPortal', flag: `behind ${kind}`, ours: true, proxies, ...zportal() }
 }
 
 function zportal(...flags) {

@@ -3,6 +3,11 @@
  * inherits anything from the one before.
  *
  *     server 192.0.2.1 ── eth0 ═══ veth ═══ eth0 ── 192.0.2.2 client        inner: 10.77.0.1, 10.77.0.2
+ *
+ * With proxies, these stand on cables of their own between the client and the slow link, and forward no packets:
+ *
+ *     server 192.0.2.1 ═══ slow ═══ 192.0.2.2 proxy 1 198.51.100.17 ── fast ── 198.51.100.18 client
+ *     server 192.0.2.1 ═══ slow ═══ 192.0.2.2 proxy 2 198.51.100.33 ── fast ── … proxy 1 … ── fast ── client
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -24,24 +29,50 @@ const BURST_KIB = 32
 /** Which congestion controls a namespace may have as its default; the same for the whole machine. */
 const ALLOWED = '/proc/sys/net/ipv4/tcp_allowed_congestion_control'
 
-/** Makes the two hosts; with a rate, the cable between them is a slow link with a deep queue at both ends. */
-export function raise({ rateMbit, congestion } = {}) {
-  for (const { namespace } of HOSTS) {
+/**
+ * Makes the two hosts, and so many between them for proxies; with a rate, the cable to the server is a slow link with
+ * a deep queue at both ends.
+ */
+export function raise({ rateMbit, congestion, proxies = 0 } = {}) {
+  const between = Array.from({ length: proxies }, (_, index) => proxyHost(index + 1))
+  const line = [CLIENT, ...between]
+  for (const { namespace } of [SERVER, ...line]) {
     ip('netns', 'add', namespace)
     ip('-n', namespace, 'link', 'set', 'lo', 'up')
+    if (congestion) defaultCongestion({ namespace }, congestion)
   }
-  const ends = HOSTS.map(({ namespace }) => ['name', 'eth0', 'netns', namespace])
-  ip('link', 'add', ...ends[0], 'type', 'veth', 'peer', ...ends[1])
-  for (const { namespace, outer } of HOSTS) {
-    ip('-n', namespace, 'address', 'add', `${outer}/24`, 'dev', 'eth0')
-    ip('-n', namespace, 'link', 'set', 'eth0', 'up')
+  for (const [index, host] of between.entries()) {
+    cable(
+      { ...line[index], device: 'eth1', prefixed: `${host.nearer}/28` },
+      { ...host, device: 'eth2', prefixed: `${host.outer}/28` },
+    )
   }
-  if (congestion) for (const host of HOSTS) defaultCongestion(host, congestion)
+  const slow = [SERVER, line.at(-1)].map(({ namespace }, end) => ({
+    namespace,
+    device: 'eth0',
+    prefixed: `${HOSTS[end].outer}/24`,
+  }))
+  cable(...slow)
   if (rateMbit) {
     const shape = ['tbf', 'rate', `${rateMbit}mbit`, 'burst', `${BURST_KIB}k`, 'latency', `${BUFFER_MS}ms`]
-    for (const { namespace } of HOSTS) {
-      inside(namespace, 'tc', 'qdisc', 'add', 'dev', 'eth0', 'root', ...shape)
+    for (const { namespace, device } of slow) {
+      inside(namespace, 'tc', 'qdisc', 'add', 'dev', device, 'root', ...shape)
     }
+  }
+}
+
+/** The host of the first, second … proxy; `outer` is where it is reached, `nearer` the other end of that cable. */
+export function proxyHost(number) {
+  const address = (host) => `198.51.100.${16 * number + host}`
+  return { namespace: `${OWNER}-proxy${number}`, outer: address(1), nearer: address(2) }
+}
+
+function cable(...ends) {
+  const [first, second] = ends.map(({ namespace, device }) => ['name', device, 'netns', namespace])
+  ip('link', 'add', ...first, 'type', 'veth', 'peer', ...second)
+  for (const { namespace, device, prefixed } of ends) {
+    ip('-n', namespace, 'address', 'add', prefixed, 'dev', device)
+    ip('-n', namespace, 'link', 'set', device, 'up')
   }
 }
 

@@ -18,7 +18,8 @@ const COLOURS = { veth: NO_TUNNEL, openvpn: WORST, zportal: OURS }
 
 export function latencyChart(results) {
   const { links } = results
-  const contenders = links[0].contenders.filter(({ skipped }) => !skipped)
+  const drawn = ({ id, skipped }) => !skipped && id in COLOURS
+  const contenders = links[0].contenders.filter(drawn)
   const rows = [{ key: 'idle', label: 'idle' }, ...LOADS].filter(({ key }) =>
     links.some((link) => link.contenders.some(({ medians }) => `${key}MeanMs` in medians)),
   )

@@ -1,5 +1,6 @@
 /** The instruments: iperf3, ping, and what /proc says of a contender's processes. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 import { CLIENT, SERVER } from './lab.mjs'
 import { end, finished, listens, output, start, until } from './programs.mjs'
@@ -7,6 +8,7 @@ import { end, finished, listens, output, start, until } from './programs.mjs'
 /** Ticks of the clock in /proc/PID/stat in one second; Linux shows every program this many (USER_HZ). */
 const TICKS_PER_SECOND = 100
 const IPERF_PORT = 5201
+const LOOKUPS = fileURLToPath(new URL('inside/lookups.mjs', import.meta.url))
 /** What iperf3 may take beside its measuring time, in milliseconds: a full queue must empty first. */
 const IPERF_EXTRA_MS = 60_000
 
@@ -28,23 +30,32 @@ export async function tcp({ way, streams, seconds }) {
 
 /**
  * TCP for a while, of which only the middle counts: in bits a second what the receiving ends had in each
- * direction from `fromSecond` until `untilSecond`. On a slow link a full queue is seconds of data, and would be
- * counted as speed.
+ * direction from `fromSecond` until `untilSecond`, and how evenly the streams shared it (Jain's index). On a slow
+ * link a full queue is seconds of data, and would be counted as speed.
  */
 export async function steadyTcp({ way, streams, seconds, fromSecond, untilSecond }) {
   const { client, server } = await iperf3(tcpFlags(way, streams), seconds)
+  const [up, down] = [server, client].map((report) => steady(report, fromSecond, untilSecond))
   return {
-    upBitsPerSecond: steadyRate(server, fromSecond, untilSecond),
-    downBitsPerSecond: steadyRate(client, fromSecond, untilSecond),
+    upBitsPerSecond: up.bitsPerSecond,
+    upJain: up.jain,
+    downBitsPerSecond: down.bitsPerSecond,
+    downJain: down.jain,
   }
 }
 
-function steadyRate({ intervals }, fromSecond, untilSecond) {
+function steady({ intervals }, fromSecond, untilSecond) {
   // iperf3's seconds are only about as long as ours.
   const counted = intervals.filter(({ sum: { start, end } }) => start > fromSecond - 0.5 && end < untilSecond + 0.5)
-  const received = counted.flatMap(({ streams }) => streams.filter(({ sender }) => !sender))
+  const bytesOf = new Map()
+  for (const { socket, bytes, sender } of counted.flatMap(({ streams }) => streams)) {
+    if (!sender) bytesOf.set(socket, (bytesOf.get(socket) ?? 0) + bytes)
+  }
   const seconds = counted.reduce((total, { sum }) => total + sum.seconds, 0)
-  return (received.reduce((total, { bytes }) => total + bytes, 0) * 8) / seconds
+  const shares = [...bytesOf.values()]
+  const sum = shares.reduce((total, share) => total + share, 0)
+  const squares = shares.reduce((total, share) => total + share * share, 0)
+  return { bitsPerSecond: (sum * 8) / seconds, jain: sum ** 2 / (shares.length * squares) }
 }
 
 function tcpFlags(way, streams) {
@@ -95,6 +106,24 @@ export async function ping({ count, everySeconds = 0.2, flood = false, patienceS
   if (sent === undefined) throw new Error(`ping ended with ${code} and no statistics`)
   const [, , meanMs, maxMs] = /= ([\d.]+)\/([\d.]+)\/([\d.]+)/.exec(stdout)?.map(Number) ?? []
   return { received: Number(received), lost: Number(sent) - Number(received), meanMs, maxMs }
+}
+
+/**
+ * What somebody waits who rarely asks: a datagram as of a lookup, from another port each time, so often and so many
+ * times, in milliseconds from question to answer.
+ */
+export async function lookups({ count, everySeconds, patienceSeconds }) {
+  const answering = start(SERVER, [process.execPath, LOOKUPS, 'answer', SERVER.inner])
+  try {
+    await until('somebody answers lookups', 5000, () => answering.said.includes('answering'), [answering])
+    const command = [process.execPath, LOOKUPS, 'ask', SERVER.inner, String(count), String(everySeconds * 1000)]
+    const withinMs = (count * everySeconds + patienceSeconds + 10) * 1000
+    const { stdout, code } = await output(CLIENT, [...command, String(patienceSeconds * 1000)], withinMs)
+    if (code !== 0) throw new Error(`lookups ended with ${code}`)
+    return JSON.parse(stdout)
+  } finally {
+    await end(answering)
+  }
 }
 
 /** CPU seconds that the programs and their children have used since they began. */

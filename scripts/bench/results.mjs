@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 
 import { provenance } from './figures.mjs'
 import { latencyChart } from './latency-chart.mjs'
-import { asMarkdown, latencyTables, throughputTables, troubles } from './table.mjs'
+import { asMarkdown, barsTable, latencyTables, throughputTables, troubles } from './table.mjs'
 import { throughputChart } from './throughput-chart.mjs'
 
 const FILE = 'results.json'
@@ -43,7 +43,7 @@ ${throughput ? section('Throughput and cost', throughput, throughputTables(throu
       ? section(
           'Ping while the link is full',
           latency,
-          latencyTables(latency),
+          [...latencyTables(latency), barsTable(latency.bars ?? [])].filter(({ rows }) => rows.length > 0),
           latency.links.flatMap((link) => link.contenders),
         )
       : ''

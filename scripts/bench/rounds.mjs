@@ -8,8 +8,8 @@ import { busyPercent } from './machine.mjs'
 import { throwIfStopped } from './programs.mjs'
 
 /**
- * Measures each contender once a round, each time on new hosts. `measure` gets the programs and a function
- * `take(measure, work)`, whose work gives figures by name. Gives, for every contender, its rounds and medians.
+ * Measures each contender once a round, each time on new hosts. `measure` gets the contender, its programs and a
+ * function `take(measure, work)`, whose work gives figures by name. Gives, for every contender, its rounds and medians.
  */
 export async function inRounds({ rounds, contenders, link, measure, progress }) {
   const results = contenders.map(({ id, name, flag, ours = false, ...contender }) => ({
@@ -17,6 +17,7 @@ export async function inRounds({ rounds, contenders, link, measure, progress }) 
     name,
     ...(flag ? { flag } : {}),
     ours,
+    ...(contender.proxies ? { proxies: contender.proxies.length } : {}),
     ...(whyLeftOut(contender) ? { skipped: whyLeftOut(contender) } : {}),
     rounds: [],
   }))
@@ -39,7 +40,7 @@ async function once(contender, { link, measure }) {
   const busyPercentBefore = await busyPercent()
   const startedAt = performance.now()
   try {
-    raise(link)
+    raise({ ...link, proxies: contender.proxies?.length })
     const programs = await bringUp(contender)
     const take = async (what, work) => {
       try {
@@ -49,7 +50,7 @@ async function once(contender, { link, measure }) {
         problems.push({ what, why: error.message })
       }
     }
-    await measure({ programs, take })
+    await measure({ programs, take, contender })
   } catch (error) {
     throwIfStopped()
     problems.push({ what: 'it did not come up', why: error.message, lastWords: error.lastWords ?? '' })

@@ -4,38 +4,29 @@ import { argv } from 'node:process'
 import { CONTENDERS, fullName, whyLeftOut } from './contenders.mjs'
 import { BUSY_PERCENT, figure } from './figures.mjs'
 import { BUFFER_MS, MTU_BYTES } from './lab.mjs'
-import {
-  HOST_CONGESTION,
-  LATENCY_CONTENDERS,
-  latencySeconds,
-  LOADS,
-  measureLatency,
-  QUICK_LOADS,
-  QUICK_RATES_MBIT,
-  RATES_MBIT,
-} from './latency.mjs'
+import { latencyBars } from './bars.mjs'
+import { HOST_CONGESTION, LATENCY_CONTENDERS, latencySeconds, measureLatency, planLatency } from './latency.mjs'
 import { describeCommit, describeMachine, projectVersion, watchStolen } from './machine.mjs'
 import { worstBusyPercent } from './rounds.mjs'
-import { asText, latencyTables, throughputTables, troubles } from './table.mjs'
+import { asText, barsTable, latencyTables, throughputTables, troubles } from './table.mjs'
 import { measureThroughput, throughputSeconds } from './throughput.mjs'
 import { bold, dim, done, failed, heading, quoted } from '../tell.mjs'
 
 /** Measures, prints the tables, and gives each part with what it was taken on. */
-export async function runBench({ parts, rounds, seconds, quick, takesPart }) {
+export async function runBench({ parts, rounds, seconds, quick, takesPart, rates, loads }) {
   const plan = {
     throughput: { contenders: CONTENDERS.filter(takesPart), rounds, seconds: seconds.throughput },
-    latency: {
-      contenders: LATENCY_CONTENDERS.filter(takesPart),
-      rounds,
-      seconds: seconds.latency,
-      rates: quick ? QUICK_RATES_MBIT : RATES_MBIT,
-      loads: quick ? QUICK_LOADS : LOADS,
-    },
+    latency: { plan: planLatency({ takesPart, quick, rates, loads }), rounds, seconds: seconds.latency },
   }
   const machine = await describeMachine()
   const taken = { version: projectVersion(), commit: await describeCommit(), machine, commandLine: commandLine() }
   heading(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}`)
-  for (const contender of CONTENDERS.filter(takesPart)) {
+  const taking = [
+    ...(parts.includes('throughput') ? CONTENDERS : []),
+    ...(parts.includes('latency') ? LATENCY_CONTENDERS : []),
+  ]
+  const named = new Map(taking.filter(takesPart).map((contender) => [contender.id, contender]))
+  for (const contender of named.values()) {
     const reason = whyLeftOut(contender)
     if (reason) failed(`${fullName(contender)} is skipped: ${reason}`)
   }
@@ -60,6 +51,7 @@ export async function runBench({ parts, rounds, seconds, quick, takesPart }) {
             bufferMs: BUFFER_MS,
             links: await measureLatency({ ...plan.latency, progress }),
           }
+    if (part === 'latency') figures.bars = latencyBars(figures)
     const busyPercentBefore = worstBusyPercent(contendersOf(figures))
     const circumstances = { rounds, seconds: seconds[part], busyPercentBefore, stolenPercent: stolen() }
     results[part] = { when, ...taken, ...circumstances, ...figures }
@@ -89,7 +81,9 @@ const progress = {
 }
 
 function print(part, results) {
-  for (const table of part === 'throughput' ? throughputTables(results) : latencyTables(results)) {
+  const tables =
+    part === 'throughput' ? throughputTables(results) : [...latencyTables(results), barsTable(results.bars)]
+  for (const table of tables.filter(({ rows }) => rows.length > 0)) {
     const [header, ...rows] = asText(table)
     console.log(`\n${[bold(header), ...rows].map((line) => `  ${line}`).join('\n')}`)
   }

@@ -30,6 +30,17 @@ export function throughputTables({ contenders }) {
   return [figures, ...ratios]
 }
 
+/** One table for what we want of ourselves. */
+export function barsTable(bars) {
+  const rows = bars.map(({ bar, figure: measured, limit, unit, isLeast = false, holds }) => [
+    bar,
+    figure(measured),
+    `${isLeast ? '≥' : '≤'} ${figure(limit)}${unit && ` ${unit}`}`,
+    holds ? 'holds' : 'MISSED',
+  ])
+  return { header: ['what we want', 'measured', 'wanted', ''], rows }
+}
+
 /** One table for each link. */
 export function latencyTables({ links }) {
   return links.map(({ rateMbit, contenders }) => {
@@ -53,9 +64,23 @@ export function latencyTables({ links }) {
           ...contenders.map(({ medians }) => figure(medians[`${key}LostPercent`])),
         ]),
       ...loads.map(({ key, label }) => [
+        `lookup under ${label}, mean (max) ms`,
+        ...contenders.map(({ medians }) => ping(medians, `${key}Lookup`)),
+      ]),
+      ...loads.map(({ key, label }) => [
+        `wait of sparse flows in our queue under ${label}, 99 % within, ms`,
+        ...contenders.map(({ medians }) => figure(medians[`${key}SparseWaitMs`])),
+      ]),
+      ...loads.map(({ key, label }) => [
         `goodput of ${label}, Mbit/s${raw ? ' (times raw link)' : ''}`,
         ...contenders.map(({ medians }) => goodput(medians, key)),
       ]),
+      ...loads
+        .filter(({ streams }) => streams > 1)
+        .map(({ key, label }) => [
+          `how evenly ${label} share, Jain's index`,
+          ...contenders.map(({ medians }) => figure(medians[`${key}Jain`])),
+        ]),
     ]
     return { header: [`${rateMbit} Mbit/s`, ...contenders.map(fullName)], rows }
   })

@@ -49,6 +49,7 @@ const METRICS: readonly Metric[] = [
   gauge('queue_bytes', 'Bytes that wait.', one('queueBytes')),
   gauge('queue_delay_p50_seconds', 'Half of the packets waited no longer.', one('sojournP50Us', 1e-6)),
   gauge('queue_delay_p99_seconds', '99 of 100 packets waited no longer.', one('sojournP99Us', 1e-6)),
+  gauge('queue_delay_sparse_p99_seconds', 'The same of flows with little to send.', one('sojournSparseP99Us', 1e-6)),
   gauge('link_bytes_per_second', 'What the link was seen to carry; 0 while unknown.', one('rateBytesPerSecond')),
   gauge('window_bytes', 'What may stand on the path.', one('windowBytes')),
   gauge('rtt_seconds', 'Round trip to the peer, measured inside the stream; 0 while unknown.', one('rttUs', 1e-6)),

@@ -80,6 +80,8 @@ pub struct Stats {
     pub sojourn_p50_us: Counter,
     /// What all but one in a hundred of them waited at the most, microseconds.
     pub sojourn_p99_us: Counter,
+    /// The same of the flows that send less than their share, microseconds: lookups, key presses.
+    pub sojourn_sparse_p99_us: Counter,
     /// Packets marked as having met congestion (RFC 3168) where others would have been dropped.
     pub marks_ce: Counter,
 }
@@ -96,6 +98,7 @@ impl Stats {
             &self.window_bytes,
             &self.sojourn_p50_us,
             &self.sojourn_p99_us,
+            &self.sojourn_sparse_p99_us,
         ];
         for gauge in gauges {
             gauge.set(0);

@@ -70,6 +70,7 @@ fn a_sparse_flow_goes_first() {
             queue.enqueue(0, numbered(round, sparse, 100, NOT_ECT), &mut no_drops);
             let first = queue.dequeue(0, &mut no_drops).expect("it is there");
             assert_eq!(first.packet.flow, sparse, "round {round}");
+            assert!(first.is_sparse, "round {round}");
         }
         queue.dequeue(0, &mut no_drops);
     }

@@ -4,7 +4,8 @@ mod wire_support;
 
 use proptest::prelude::*;
 use wire_support::property;
-use zportal_core::queue::sojourn::{HALF_NS, Sojourns};
+use zportal_core::queue::Dequeued;
+use zportal_core::queue::sojourn::{HALF_NS, Sojourns, Waits};
 
 #[test]
 fn a_percentile_is_never_below_the_true_one_and_at_most_a_quarter_above() {
@@ -51,4 +52,23 @@ fn only_the_last_seconds_count() {
     assert_eq!(sojourns.percentiles_us([50]), [0]);
     sojourns.note(u64::MAX);
     assert!(sojourns.percentiles_us([99])[0] > 100_000_000);
+}
+
+#[test]
+fn the_waits_of_sparse_flows_are_told_apart() {
+    let mut waits = Waits::default();
+    let mut note = |us: u64, is_sparse| {
+        waits.note(&Dequeued {
+            packet: (),
+            sojourn_ns: us * 1000,
+            is_sparse,
+        });
+    };
+    (0..1000).for_each(|_| note(40_000, false));
+    (0..10).for_each(|_| note(200, true));
+    let told = waits.at(HALF_NS);
+    assert!(told.p50 >= 40_000 && told.p99 >= 40_000, "{told:?}");
+    assert!((200..=250).contains(&told.sparse_p99), "{told:?}");
+    let told = waits.at(10 * HALF_NS);
+    assert_eq!((told.p50, told.p99, told.sparse_p99), (0, 0, 0));
 }

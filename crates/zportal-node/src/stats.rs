@@ -58,6 +58,8 @@ pub struct NativeStats {
     pub sojourn_p50_us: f64,
     /// What all but one in a hundred of them waited at the most, microseconds.
     pub sojourn_p99_us: f64,
+    /// The same of the flows that send less than their share: lookups of names, key presses.
+    pub sojourn_sparse_p99_us: f64,
     /// Packets marked as having met congestion where others would have been dropped.
     pub marks_ce: f64,
 }
@@ -92,6 +94,7 @@ impl From<&Stats> for NativeStats {
             window_bytes: stats.window_bytes.total() as f64,
             sojourn_p50_us: stats.sojourn_p50_us.total() as f64,
             sojourn_p99_us: stats.sojourn_p99_us.total() as f64,
+            sojourn_sparse_p99_us: stats.sojourn_sparse_p99_us.total() as f64,
             marks_ce: stats.marks_ce.total() as f64,
         }
     }

@@ -226,10 +226,12 @@ impl<P: Packet> FqCodel<P> {
                 }
                 self.marks += 1;
             }
+            let is_sparse = self.rounds.is_new(index);
             self.rounds.spend(index, waiting.wire_bytes);
             return Some(Dequeued {
                 packet: waiting.packet,
                 sojourn_ns,
+                is_sparse,
             });
         }
     }

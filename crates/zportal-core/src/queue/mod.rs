@@ -43,4 +43,6 @@ pub struct Dequeued<P> {
     pub packet: P,
     /// How long it waited here, nanoseconds.
     pub sojourn_ns: u64,
+    /// Whether its flow had precedence, as one that sends less than its share.
+    pub is_sparse: bool,
 }

@@ -119,6 +119,11 @@ impl Rounds {
         }
     }
 
+    /// Whether the current flow is this one, and goes before those that use their share up.
+    pub fn is_new(&self, index: u32) -> bool {
+        self.new_flows.head == index
+    }
+
     /// Notes that the flow sends `packet_bytes` now.
     pub fn spend(&mut self, index: u32, packet_bytes: u32) {
         self.turns[index as usize].deficit_bytes -= i64::from(packet_bytes);

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::Dequeued;
+
 /// A half covers this time, nanoseconds.
 pub const HALF_NS: u64 = 2_000_000_000;
 
@@ -72,6 +74,48 @@ impl Sojourns {
                 _ => 0,
             }
         })
+    }
+}
+
+/// The waits of all packets, and those of flows that send less than their share apart: these are
+/// what people notice, a lookup of a name or a key press, and they go under in the others' number.
+#[derive(Debug, Clone, Default)]
+pub struct Waits {
+    all: Sojourns,
+    sparse: Sojourns,
+}
+
+/// What the packets of the last seconds waited at the most, microseconds; 0 while there were none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitsUs {
+    /// Half of them,
+    pub p50: u64,
+    /// and all but one in a hundred.
+    pub p99: u64,
+    /// All but one in a hundred of those of sparse flows.
+    pub sparse_p99: u64,
+}
+
+impl Waits {
+    /// Takes in how long a packet waited.
+    pub fn note<P>(&mut self, dequeued: &Dequeued<P>) {
+        self.all.note(dequeued.sojourn_ns);
+        if dequeued.is_sparse {
+            self.sparse.note(dequeued.sojourn_ns);
+        }
+    }
+
+    /// The waits as of now.
+    pub fn at(&mut self, now_ns: u64) -> WaitsUs {
+        self.all.pass(now_ns);
+        self.sparse.pass(now_ns);
+        let [p50, p99] = self.all.percentiles_us([50, 99]);
+        let [sparse_p99] = self.sparse.percentiles_us([99]);
+        WaitsUs {
+            p50,
+            p99,
+            sparse_p99,
+        }
     }
 }
 

@@ -211,9 +211,10 @@ impl<'a> Session<'a> {
         stats.window_bytes.set(window_bytes.unwrap_or(0));
         if now_ns >= self.tell_sojourns_at_ns {
             self.tell_sojourns_at_ns = now_ns + TELL_SOJOURNS_NS;
-            let [p50, p99] = self.outbound.sojourn_us(now_ns);
-            stats.sojourn_p50_us.set(p50);
-            stats.sojourn_p99_us.set(p99);
+            let waits = self.outbound.waits_us(now_ns);
+            stats.sojourn_p50_us.set(waits.p50);
+            stats.sojourn_p99_us.set(waits.p99);
+            stats.sojourn_sparse_p99_us.set(waits.sparse_p99);
             let marks = self.outbound.marks();
             stats.marks_ce.add(marks - self.told_marks);
             self.told_marks = marks;

@@ -13,7 +13,7 @@ use super::count::packets_in;
 use super::slots::{Slot, Slots};
 use crate::merge::Run;
 use crate::queue::fq_codel::{Config, FqCodel};
-use crate::queue::sojourn::Sojourns;
+use crate::queue::sojourn::{Waits, WaitsUs};
 use crate::stats::Stats;
 use crate::window::batch::Sizes;
 use crate::window::probe::Probe;
@@ -39,7 +39,7 @@ pub struct Outbound {
     /// Datagrams of one flow that are being merged; never kept beyond one `fill`.
     run: Option<(Run, Slot)>,
     queue: FqCodel<Slot>,
-    sojourns: Sojourns,
+    waits: Waits,
     sizes: Sizes,
     sent_bytes: u64,
     /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
@@ -65,7 +65,7 @@ impl Outbound {
             run: None,
             slots,
             queue: FqCodel::new(Config::new(QUEUE_BYTES, seed)),
-            sojourns: Sojourns::default(),
+            waits: Waits::default(),
             sizes,
             sent_bytes: 0,
             messages: VecDeque::with_capacity(MESSAGES_MAX),
@@ -86,11 +86,9 @@ impl Outbound {
         self.sent_bytes
     }
 
-    /// What half and what all but one in a hundred of the packets of the last seconds waited here
-    /// at the most, microseconds.
-    pub fn sojourn_us(&mut self, now_ns: u64) -> [u64; 2] {
-        self.sojourns.pass(now_ns);
-        self.sojourns.percentiles_us([50, 99])
+    /// How long the packets of the last seconds waited here.
+    pub fn waits_us(&mut self, now_ns: u64) -> WaitsUs {
+        self.waits.at(now_ns)
     }
 
     /// Packets marked as having met congestion instead of being dropped.
@@ -203,7 +201,7 @@ impl Outbound {
                 None => match self.queue.dequeue(now_ns, &mut dropped) {
                     Some(dequeued) => {
                         payload_bytes += dequeued.packet.payload_bytes as u64;
-                        self.sojourns.note(dequeued.sojourn_ns);
+                        self.waits.note(&dequeued);
                         dequeued.packet
                     }
                     None => {
