@@ -12,6 +12,8 @@ use super::asking::Asking;
 use super::feedback::{Feedback, Flight, Sample};
 use super::path::Path;
 use super::phase::{Phase, Phases};
+use super::stall::{Report, Stalls};
+use super::time_of;
 
 /// The limit before anything is known, bytes: about the initial window of two TCP connections.
 pub const INITIAL_BYTES: u64 = 32 * 1024;
@@ -27,6 +29,9 @@ pub struct Inflight {
     path: Path,
     phases: Phases,
     asking: Asking,
+    stalls: Stalls,
+    /// When something was last sent or reported, nanoseconds.
+    moved_ns: u64,
     limit_bytes: u64,
     is_heeded: bool,
 }
@@ -41,6 +46,8 @@ impl Inflight {
             path: Path::default(),
             phases: Phases::new(now_ns, packet_bytes),
             asking: Asking::default(),
+            stalls: Stalls::default(),
+            moved_ns: now_ns,
             limit_bytes: INITIAL_BYTES,
             is_heeded: true,
         }
@@ -71,6 +78,7 @@ impl Inflight {
     /// Notes bytes that go into the stream, counted as the peer counts them: payloads of frames
     /// that are no control messages.
     pub fn on_sent(&mut self, now_ns: u64, bytes: u64) {
+        self.moved_ns = now_ns;
         self.flight.on_sent(now_ns, bytes);
     }
 
@@ -111,7 +119,17 @@ impl Inflight {
     pub fn on_feedback(&mut self, feedback: Feedback) -> Option<Sample> {
         let now_ns = feedback.now_ns;
         let before_bytes = self.flight.inflight_bytes();
+        let (waited_ns, expected_ns) = self.waited(now_ns);
         let sample = self.flight.on_feedback(feedback);
+        let delivered_bytes = before_bytes - self.flight.inflight_bytes();
+        let is_stall = self.stalls.on_report(Report {
+            now_ns,
+            waited_ns,
+            expected_ns,
+            before_bytes,
+            delivered_bytes,
+        });
+        self.phases.set_slack_ns(self.stalls.slack_ns());
         if let Some(sample) = &sample {
             self.path.observe(now_ns, sample);
         }
@@ -119,9 +137,9 @@ impl Inflight {
             return sample;
         }
         if let Some(sample) = &sample {
-            self.phases.on_sample(now_ns, sample, &mut self.path);
+            self.phases
+                .on_sample(now_ns, sample, is_stall, &mut self.path);
         }
-        let delivered_bytes = before_bytes - self.flight.inflight_bytes();
         let wanted_bytes = self.wanted_bytes();
         self.limit_bytes = match self.phases.phase() {
             // A queue that we made ourselves goes while one byte is let out for two that are
@@ -151,6 +169,11 @@ impl Inflight {
         self.phases.phase()
     }
 
+    /// What is added for stalls, as time at the path's rate, nanoseconds.
+    pub fn slack_ns(&self) -> u64 {
+        self.stalls.slack_ns()
+    }
+
     /// What may be on its way, bytes.
     pub fn limit_bytes(&self) -> u64 {
         self.limit_bytes
@@ -161,12 +184,25 @@ impl Inflight {
         self.flight.inflight_bytes()
     }
 
+    /// How long a report that comes now was waited for while nothing more was let out, and how much
+    /// of that what is under way explains, nanoseconds.
+    fn waited(&mut self, now_ns: u64) -> (u64, u64) {
+        let waited_ns = match self.may_send() {
+            0 if self.is_heeded => now_ns.saturating_sub(self.moved_ns),
+            _ => 0,
+        };
+        self.moved_ns = now_ns;
+        let delivery_ns = time_of(self.flight.inflight_bytes(), self.path.bytes_per_second());
+        let expected_ns = self.path.empty_rtt_ns().saturating_add(delivery_ns);
+        (waited_ns, expected_ns)
+    }
+
     /// What should be under way.
     fn wanted_bytes(&self) -> u64 {
         let path = &self.path;
         let full = path
             .bytes_in(path.empty_rtt_ns())
-            .saturating_add(self.phases.headroom_bytes(path));
+            .saturating_add(self.phases.allowed_bytes(path));
         let floor = MIN_PIPE_PACKETS * self.packet_bytes;
         match self.phases.phase() {
             Phase::Startup if !self.phases.was_full() => full.saturating_mul(2).max(INITIAL_BYTES),

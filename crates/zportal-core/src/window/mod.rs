@@ -3,7 +3,7 @@
 //!
 //! [`rate`] measures what the stream takes, [`batch`] makes the sizes of our sends from it,
 //! [`standing`] limits what stands on the path of our own TCP, and [`inflight`] what stands in a
-//! proxy's buffers; [`probe`] asks the peer what it has taken, and [`beyond`]
+//! proxy's buffers, with more where the way stalls ([`stall`]); [`probe`] asks the peer what it has taken, and [`beyond`]
 //! notices proxies of which nobody knows. Names are BBR's (draft-ietf-ccwg-bbr) where it has them.
 
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ pub mod path;
 pub mod phase;
 pub mod probe;
 pub mod rate;
+pub mod stall;
 pub mod standing;
 
 /// Nanoseconds in a second.

@@ -103,11 +103,15 @@ impl Path {
     /// much round trips vary. If all were far above the base one, that is none any more.
     pub fn observe_empty(&mut self, now_ns: u64, round: &Round, allowed_bytes: u64) {
         let is_longer = round.min_rtt_ns > self.longest_above(self.base_rtt_ns(), allowed_bytes);
-        let is_old = now_ns.saturating_sub(self.min_rtt_at_ns) > MIN_RTT_FILTER_NS;
-        if is_longer || is_old {
+        if is_longer || self.is_base_old(now_ns) {
             self.set_base(now_ns, round.min_rtt_ns);
         }
         self.variation_ns = round.mean_rtt_ns().saturating_sub(self.base_rtt_ns());
+    }
+
+    /// Whether the base round trip was last seen so long ago that it may have become another.
+    pub fn is_base_old(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.min_rtt_at_ns) > MIN_RTT_FILTER_NS
     }
 
     /// Takes the round trips of this round for those of an empty path, whatever was seen before.

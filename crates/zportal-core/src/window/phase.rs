@@ -72,6 +72,8 @@ pub struct Down {
     pub is_draining: bool,
     /// Set if the queue is one that nobody made: the longest round trip since, nanoseconds.
     pub unexpected_rtt_ns: Option<u64>,
+    /// Whether it leaves nothing of our own on the path, so that its base round trip shows.
+    is_empty: bool,
     /// Rounds since the target was reached.
     rounds: u32,
     /// The base round trip when it began, nanoseconds.
@@ -91,6 +93,10 @@ pub struct Phases {
     was_full: bool,
     up_ended_ns: u64,
     previous_rtt_ns: u64,
+    /// What is added for stalls, as time at the path's rate, nanoseconds,
+    slack_ns: u64,
+    /// and whether there was one in this round.
+    has_stalled: bool,
 }
 
 impl Phases {
@@ -105,6 +111,8 @@ impl Phases {
             was_full: false,
             up_ended_ns: now_ns,
             previous_rtt_ns: 0,
+            slack_ns: 0,
+            has_stalled: false,
         }
     }
 
@@ -118,14 +126,34 @@ impl Phases {
         self.was_full
     }
 
-    /// What may be under way beyond the path's rate times its round trip, bytes. Reports are as old
-    /// as the time between them: so much less is really under way.
-    pub fn headroom_bytes(&self, path: &Path) -> u64 {
+    /// Takes over what is added for stalls, as time at the path's rate, nanoseconds.
+    pub fn set_slack_ns(&mut self, slack_ns: u64) {
+        self.slack_ns = slack_ns;
+    }
+
+    /// What may be under way beyond the path's rate times its round trip, bytes.
+    pub fn allowed_bytes(&self, path: &Path) -> u64 {
+        let slack_bytes = path.bytes_in(self.slack_ns);
+        self.headroom_bytes(path).saturating_add(slack_bytes)
+    }
+
+    /// The part of it that is not for stalls. Reports are as old as the time between them: so much
+    /// less is really under way.
+    fn headroom_bytes(&self, path: &Path) -> u64 {
         interval_bytes(path).saturating_add(self.packet_bytes)
     }
 
-    /// Takes a sample in that `path` has seen already.
-    pub fn on_sample(&mut self, now_ns: u64, sample: &Sample, path: &mut Path) {
+    /// Takes a sample in that `path` has seen already, and whether it was held up on the way.
+    pub fn on_sample(&mut self, now_ns: u64, sample: &Sample, is_stall: bool, path: &mut Path) {
+        self.has_stalled |= is_stall;
+        if let Phase::Down(down) = &self.phase
+            && down.unexpected_rtt_ns.is_some()
+            && is_stall
+        {
+            // What took it for a queue was a stall.
+            self.phase = Phase::Cruise { rounds: 0 };
+            self.begin_round(now_ns, sample, path);
+        }
         if let Phase::Down(down) = &mut self.phase
             && let Some(longest_ns) = &mut down.unexpected_rtt_ns
         {
@@ -148,7 +176,8 @@ impl Phases {
 
     fn on_round(&mut self, now_ns: u64, path: &mut Path) {
         let round = self.round;
-        let is_queued = path.is_queued(&round, self.headroom_bytes(path));
+        // What was held up and came at once says nothing of a queue.
+        let is_queued = !self.has_stalled && path.is_queued(&round, self.allowed_bytes(path));
         let max_bw = path.bytes_per_second();
         let grew = max_bw >= self.full_bw.saturating_add(self.full_bw / 4);
         match self.phase {
@@ -196,6 +225,10 @@ impl Phases {
 
     fn on_down_round(&mut self, now_ns: u64, path: &mut Path, mut down: Down) {
         let round = self.round;
+        if self.has_stalled {
+            self.phase = Phase::Cruise { rounds: 0 };
+            return;
+        }
         // If round trips are as long as they were with four times as much under way, then there
         // never was a queue: the base round trip has become longer. To hold on to the old one
         // would starve the path: half the limit, half the rate, and so half the limit again.
@@ -216,8 +249,12 @@ impl Phases {
         if down.rounds < DOWN_ROUNDS {
             return;
         }
-        if path.is_queued(&round, self.headroom_bytes(path)) {
+        if path.is_queued(&round, self.allowed_bytes(path)) {
             return self.begin_test(now_ns);
+        }
+        if !down.is_empty {
+            self.phase = Phase::Cruise { rounds: 0 };
+            return;
         }
         path.observe_empty(now_ns, &round, self.headroom_bytes(path) / 2);
         let fell_ns = down.from_rtt_ns.saturating_sub(path.base_rtt_ns());
@@ -242,11 +279,21 @@ impl Phases {
         self.full_bw = path.bytes_per_second();
         let base_bytes = path.bytes_in(path.base_rtt_ns());
         let unreported_bytes = self.headroom_bytes(path) / 2;
-        let target_bytes = (base_bytes - base_bytes / less).saturating_add(unreported_bytes);
+        // An empty path is one that stalls, where any does: it is worth that now and then.
+        let is_empty = self.slack_ns == 0 || path.is_base_old(now_ns);
+        let slack_bytes = if is_empty {
+            0
+        } else {
+            path.bytes_in(self.slack_ns)
+        };
+        let target_bytes = (base_bytes - base_bytes / less)
+            .saturating_add(unreported_bytes)
+            .saturating_add(slack_bytes);
         self.phase = Phase::Down(Down {
             target_bytes: target_bytes.max(self.packet_bytes),
             is_draining: true,
             unexpected_rtt_ns: None,
+            is_empty,
             rounds: 0,
             from_rtt_ns: path.base_rtt_ns(),
         });
@@ -259,6 +306,7 @@ impl Phases {
             target_bytes: (self.round.inflight_bytes / 4).max(self.packet_bytes),
             is_draining: true,
             unexpected_rtt_ns: Some(self.round.min_rtt_ns),
+            is_empty: false,
             rounds: 0,
             from_rtt_ns: 0,
         });
@@ -270,9 +318,10 @@ impl Phases {
         let longest_ns = match self.phase {
             Phase::Down(down) if down.unexpected_rtt_ns.is_some() => u64::MAX,
             _ => path
-                .longest_rtt_ns(self.headroom_bytes(path))
+                .longest_rtt_ns(self.allowed_bytes(path))
                 .saturating_mul(2),
         };
+        self.has_stalled = false;
         self.round = Round::new(sample.delivered_bytes, now_ns.saturating_add(longest_ns));
     }
 }
