@@ -10,6 +10,9 @@
 
 use super::asking::Asking;
 use super::feedback::{Feedback, Flight, Sample};
+use super::gate::Gate;
+use super::look::Look;
+use super::margin::Margin;
 use super::path::Path;
 use super::phase::{Phase, Phases};
 use super::stall::{Report, Stalls};
@@ -30,9 +33,15 @@ pub struct Inflight {
     phases: Phases,
     asking: Asking,
     stalls: Stalls,
+    margin: Margin,
+    gate: Gate,
+    look: Look,
+    /// Only of times in which the limit was not changed on purpose.
+    steady_look: Look,
     /// When something was last sent or reported, nanoseconds.
     moved_ns: u64,
     limit_bytes: u64,
+    is_watched: bool,
     is_heeded: bool,
 }
 
@@ -47,15 +56,22 @@ impl Inflight {
             phases: Phases::new(now_ns, packet_bytes),
             asking: Asking::default(),
             stalls: Stalls::default(),
+            margin: Margin::default(),
+            gate: Gate::default(),
+            look: Look::default(),
+            steady_look: Look::default(),
             moved_ns: now_ns,
             limit_bytes: INITIAL_BYTES,
+            is_watched: true,
             is_heeded: true,
         }
     }
 
-    /// Whether the limit is heeded from now on. While it is not, the path is only watched: no
-    /// queue that stands meanwhile may be taken for its length. When it is again, it begins anew.
-    pub fn heed(&mut self, now_ns: u64, is_heeded: bool) {
+    /// Whether the path is asked about closely from now on, and whether the limit is heeded. While
+    /// it is not, the path is only watched: no queue that stands meanwhile may be taken for its
+    /// length. When it is again, it begins anew.
+    pub fn heed(&mut self, now_ns: u64, is_watched: bool, is_heeded: bool) {
+        self.is_watched = is_watched;
         if is_heeded && !self.is_heeded {
             self.phases = Phases::new(now_ns, self.packet_bytes);
             self.limit_bytes = self.wanted_bytes();
@@ -91,7 +107,7 @@ impl Inflight {
     /// batch: bytes call for PINGs as time does, where a limit hangs on them.
     pub fn ping_at(&self) -> u64 {
         let sent_bytes = self.flight.sent_bytes();
-        if self.is_heeded {
+        if self.is_watched {
             self.asking.steer_due_at(&self.path, sent_bytes)
         } else {
             self.asking.watch_due_at(sent_bytes)
@@ -129,10 +145,12 @@ impl Inflight {
             before_bytes,
             delivered_bytes,
         });
-        self.phases.set_slack_ns(self.stalls.slack_ns());
         if let Some(sample) = &sample {
             self.path.observe(now_ns, sample);
+            self.look(now_ns, sample);
         }
+        let has_stalls = self.stalls.slack_ns() > 0;
+        self.phases.set_slack(self.slack_ns(), has_stalls);
         if !self.is_heeded {
             return sample;
         }
@@ -169,9 +187,14 @@ impl Inflight {
         self.phases.phase()
     }
 
-    /// What is added for stalls, as time at the path's rate, nanoseconds.
+    /// What is added for stalls and fits, as time at the path's rate, nanoseconds.
     pub fn slack_ns(&self) -> u64 {
-        self.stalls.slack_ns()
+        self.stalls.slack_ns().max(self.margin.ns())
+    }
+
+    /// Whether a queue was seen that the limit can shorten.
+    pub fn has_queue(&self) -> bool {
+        self.gate.is_shut()
     }
 
     /// What may be on its way, bytes.
@@ -182,6 +205,22 @@ impl Inflight {
     /// What is on its way, bytes.
     pub fn inflight_bytes(&self) -> u64 {
         self.flight.inflight_bytes()
+    }
+
+    fn look(&mut self, now_ns: u64, sample: &Sample) {
+        let base_rtt_ns = self.path.base_rtt_ns();
+        if let Some(seen) = self.look.on_sample(now_ns, sample, base_rtt_ns) {
+            self.gate.on_look(now_ns, seen);
+        }
+        match self.phases.phase() {
+            Phase::Cruise { .. } | Phase::Up { .. } if self.is_heeded => {
+                if let Some(seen) = self.steady_look.on_sample(now_ns, sample, base_rtt_ns) {
+                    self.margin.on_look(seen);
+                    self.gate.on_steady_look(now_ns, seen);
+                }
+            }
+            _ => self.steady_look.begin_anew(),
+        }
     }
 
     /// How long a report that comes now was waited for while nothing more was let out, and how much

@@ -95,6 +95,7 @@ pub struct Phases {
     previous_rtt_ns: u64,
     /// What is added for stalls, as time at the path's rate, nanoseconds,
     slack_ns: u64,
+    has_stalls: bool,
     /// and whether there was one in this round.
     has_stalled: bool,
 }
@@ -112,6 +113,7 @@ impl Phases {
             up_ended_ns: now_ns,
             previous_rtt_ns: 0,
             slack_ns: 0,
+            has_stalls: false,
             has_stalled: false,
         }
     }
@@ -126,9 +128,11 @@ impl Phases {
         self.was_full
     }
 
-    /// Takes over what is added for stalls, as time at the path's rate, nanoseconds.
-    pub fn set_slack_ns(&mut self, slack_ns: u64) {
+    /// Takes over what is added for stalls and fits, as time at the path's rate, nanoseconds, and
+    /// whether any of it is for stalls.
+    pub fn set_slack(&mut self, slack_ns: u64, has_stalls: bool) {
         self.slack_ns = slack_ns;
+        self.has_stalls = has_stalls;
     }
 
     /// What may be under way beyond the path's rate times its round trip, bytes.
@@ -280,7 +284,7 @@ impl Phases {
         let base_bytes = path.bytes_in(path.base_rtt_ns());
         let unreported_bytes = self.headroom_bytes(path) / 2;
         // An empty path is one that stalls, where any does: it is worth that now and then.
-        let is_empty = self.slack_ns == 0 || path.is_base_old(now_ns);
+        let is_empty = !self.has_stalls || path.is_base_old(now_ns);
         let slack_bytes = if is_empty {
             0
         } else {

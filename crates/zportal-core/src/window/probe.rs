@@ -179,7 +179,8 @@ impl Probe {
         };
         let is_slow = self.inflight.path().bytes_per_second() < slow_below;
         let is_known = self.understanding != Understanding::None;
+        let is_watched = self.is_relayed && is_known && is_slow;
         self.inflight
-            .heed(now_ns, self.is_relayed && is_known && is_slow);
+            .heed(now_ns, is_watched, is_watched && self.inflight.has_queue());
     }
 }
