@@ -76,6 +76,28 @@ fn a_sparse_flow_goes_first() {
     }
 }
 
+/// Where there is no room for those who want all, those who want little still go.
+#[test]
+fn only_a_sparse_flow_goes_past_a_limit() {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut no_drops = |_, _| panic!("nothing is to be dropped");
+    for number in 0..4 {
+        queue.enqueue(0, numbered(number, 1, 64_000, NOT_ECT), &mut no_drops);
+    }
+    queue.dequeue(0, &mut no_drops).expect("it is there");
+    assert!(queue.dequeue_sparse(0, &mut no_drops).is_none());
+    queue.enqueue(0, numbered(0, SPARSE, 100, NOT_ECT), &mut no_drops);
+    assert!(queue.has_sparse());
+    let first = queue.dequeue_sparse(0, &mut no_drops);
+    assert_eq!(first.map(|first| first.packet.flow), Some(SPARSE));
+    assert!(queue.dequeue_sparse(0, &mut no_drops).is_none());
+    assert!(!queue.has_sparse());
+    // The downloads have lost nothing, not even their turn.
+    let next = queue.dequeue(0, &mut no_drops);
+    assert_eq!(next.map(|next| next.packet.flow), Some(1));
+    assert_eq!(queue.packets(), 2);
+}
+
 /// Eight downloads wake up at once, with 64 KiB each, and then somebody looks a name up.
 #[test]
 fn super_packets_of_new_flows_do_not_go_before_a_lookup() {

@@ -310,7 +310,7 @@ fn a_peer_that_can_answer_is_asked_at_once_and_the_round_trip_is_known() {
     assert_eq!((ping.sequence, ping.delivered.bytes), (2, 300));
 }
 
-/// No more goes into a relay than comes out at its far end.
+/// No more goes into a relay than comes out at its far end, but for a batch of sparse flows' packets.
 #[test]
 fn only_so_much_is_under_way_as_the_peer_reports() {
     let mut bench = Bench::start_on(EVERYTHING, &[], true);
@@ -330,7 +330,7 @@ fn only_so_much_is_under_way_as_the_peer_reports() {
             _ => bytes += payload.len() as u64,
         }
     }
-    let most = INITIAL_BYTES + 1400;
+    let most = INITIAL_BYTES + 1400 + 3 * 1400;
     assert!((INITIAL_BYTES..=most).contains(&bytes), "{bytes} bytes");
     // Every waiting packet comes once what was sent is reported.
     bench.peer.set_read_timeout(Some(common::PATIENCE)).unwrap();

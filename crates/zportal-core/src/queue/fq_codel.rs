@@ -153,6 +153,30 @@ impl<P: Packet> FqCodel<P> {
         }
     }
 
+    /// Whether a flow may wait that sends less than its share.
+    pub fn has_sparse(&self) -> bool {
+        self.rounds.has_new()
+    }
+
+    /// The same as [`FqCodel::dequeue`], but only from a flow that sends less than its share.
+    pub fn dequeue_sparse(
+        &mut self,
+        now_ns: u64,
+        dropped: &mut impl FnMut(P, DropCause),
+    ) -> Option<Dequeued<P>> {
+        while self.rounds.has_new() {
+            let index = self.rounds.current()?;
+            if !self.rounds.is_new(index) {
+                break;
+            }
+            if let Some(dequeued) = self.dequeue_from(index, now_ns, dropped) {
+                return Some(dequeued);
+            }
+            self.rounds.leave();
+        }
+        None
+    }
+
     /// Hands out every packet, flow by flow, and forgets what it learnt of the flows.
     pub fn clear(&mut self, cleared: &mut impl FnMut(P)) {
         for index in 0..self.flows.len() as u32 {

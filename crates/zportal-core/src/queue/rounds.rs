@@ -119,6 +119,11 @@ impl Rounds {
         }
     }
 
+    /// Whether a flow waits that goes before those that use their share up.
+    pub fn has_new(&self) -> bool {
+        self.new_flows.head != NOWHERE
+    }
+
     /// Whether the current flow is this one, and goes before those that use their share up.
     pub fn is_new(&self, index: u32) -> bool {
         self.new_flows.head == index

@@ -49,22 +49,26 @@ impl Session<'_> {
     }
 
     /// Sends batches until nothing waits or the socket is full; then the ring sends on when it can.
+    /// While enough stands in the socket or behind it, only what is urgent goes.
     ///
     /// A send that does not block is a plain system call: through the ring it would cost a
     /// completion, and often a second entry to fetch it.
     pub(super) fn send(&mut self, now_ns: u64) {
-        if self.send_paused_until.is_some_and(|until| now_ns < until) {
-            return;
+        if self.send_paused_until.is_some_and(|until| now_ns >= until) {
+            self.send_paused_until = None;
         }
-        self.send_paused_until = None;
         while !self.ring.in_flight(Operation::Send) && self.has_to_send(now_ns) {
-            if let Some(pause_ns) = self.pace.pause_ns(self.stream.socket.as_fd()) {
-                self.send_paused_until = Some(now_ns + pause_ns);
+            if self.send_paused_until.is_none() {
+                let pause_ns = self.pace.pause_ns(self.stream.socket.as_fd());
+                self.send_paused_until = pause_ns.map(|pause_ns| now_ns + pause_ns);
+            }
+            let is_held = self.send_paused_until.is_some();
+            if is_held && !self.outbound.is_urgent() {
                 return;
             }
             let taken = self.inbound.taken();
             let stats = self.around.stats;
-            let batch = (self.outbound).next_batch(now_ns, &mut self.probe, taken, stats);
+            let batch = (self.outbound).next_batch(now_ns, &mut self.probe, taken, is_held, stats);
             let Some(message) = batch else {
                 return;
             };

@@ -102,7 +102,9 @@ impl Pace {
         });
         self.sizes = Sizes::at(self.bytes_per_second(), self.packet_bytes);
         if let Some(path) = path {
-            if let Some(bytes) = self.lowat.change(self.sizes.unsent_bytes) {
+            // What is urgent goes beyond the unsent bytes at which everything else is held back.
+            let lowat_bytes = self.sizes.unsent_bytes + self.sizes.batch_bytes;
+            if let Some(bytes) = self.lowat.change(lowat_bytes) {
                 set_notsent_lowat(socket, bytes);
             }
             self.tcp_rtt_ns = Some(path.rtt_ns);

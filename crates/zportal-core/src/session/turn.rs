@@ -256,6 +256,7 @@ impl Drop for Session<'_> {
         // Ends what is pending on the socket at once; a failure means it has ended already.
         let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);
         self.ring.quiesce();
+        self.outbound.abandon(self.around.stats);
     }
 }
 

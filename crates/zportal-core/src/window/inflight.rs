@@ -38,7 +38,7 @@ pub struct Inflight {
     look: Look,
     /// Only of times in which the limit was not changed on purpose.
     steady_look: Look,
-    /// When something was last sent or reported, nanoseconds.
+    /// When something was last sent within the limit, or reported, nanoseconds.
     moved_ns: u64,
     limit_bytes: u64,
     is_watched: bool,
@@ -94,7 +94,10 @@ impl Inflight {
     /// Notes bytes that go into the stream, counted as the peer counts them: payloads of frames
     /// that are no control messages.
     pub fn on_sent(&mut self, now_ns: u64, bytes: u64) {
-        self.moved_ns = now_ns;
+        // What goes past the limit does not end the wait for a report.
+        if self.may_send() > 0 {
+            self.moved_ns = now_ns;
+        }
         self.flight.on_sent(now_ns, bytes);
     }
 

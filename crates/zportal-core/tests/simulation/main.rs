@@ -174,8 +174,8 @@ fn proxied_paths() {
         |leg| leg.standing,
         [0.6, 1.1, 1.8],
     );
-    assert_each(&results, "late", |leg| leg.late, 1.0);
-    assert_most(&results, "late", |leg| leg.late, [0.01, 0.04, 0.08]);
+    assert_each(&results, "late", |leg| leg.late, 0.25);
+    assert_most(&results, "late", |leg| leg.late, [0.0, 0.01, 0.06]);
     assert_shared(&results);
 }
 

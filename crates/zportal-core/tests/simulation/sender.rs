@@ -28,6 +28,8 @@ pub struct Sender {
     /// A send that waits for room.
     batch: Vec<Frame>,
     handed_bytes: u64,
+    /// What sparse flows sent past the limit since anything went within it.
+    past_bytes: u64,
     pub enqueued: u64,
     pub dropped_codel: u64,
     pub dropped_overlimit: u64,
@@ -44,6 +46,7 @@ impl Sender {
             lowat_bytes: 0,
             batch: Vec::new(),
             handed_bytes: 0,
+            past_bytes: 0,
             enqueued: 0,
             dropped_codel: 0,
             dropped_overlimit: 0,
@@ -120,22 +123,34 @@ impl Sender {
             self.batch.push(Frame::Ping { sent_ns: now_ns });
         }
         let mut batch_bytes = 0;
-        while batch_bytes < sizes.batch_bytes && (!is_proxied || self.inflight.may_send() > 0) {
+        while batch_bytes < sizes.batch_bytes {
+            let has_room = !is_proxied || self.inflight.may_send() > 0;
             let codel = &mut self.dropped_codel;
-            let dequeued = self.queue.dequeue(now_ns, &mut |_, _| *codel += 1);
+            let mut dropped = |_, _| *codel += 1;
+            let dequeued = if has_room {
+                self.queue.dequeue(now_ns, &mut dropped)
+            } else if self.past_bytes < sizes.batch_bytes {
+                self.queue.dequeue_sparse(now_ns, &mut dropped)
+            } else {
+                None
+            };
             let Some(dequeued) = dequeued else {
-                if is_proxied {
+                if is_proxied && has_room {
                     self.inflight.on_app_limited();
                 }
                 break;
+            };
+            let packet_bytes = u64::from(dequeued.packet.bytes);
+            self.past_bytes = match has_room {
+                true => 0,
+                false => self.past_bytes + packet_bytes,
             };
             self.left += 1;
             left(Left {
                 flow: dequeued.packet.flow,
                 sojourn_ns: dequeued.sojourn_ns,
             });
-            self.inflight
-                .on_sent(now_ns, u64::from(dequeued.packet.bytes));
+            self.inflight.on_sent(now_ns, packet_bytes);
             let frame = Frame::Data(dequeued.packet);
             batch_bytes += frame.wire_bytes();
             self.batch.push(frame);

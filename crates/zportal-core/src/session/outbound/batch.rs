@@ -33,6 +33,11 @@ impl Batch {
         self.slots.len()
     }
 
+    /// The frames that the kernel has not taken whole.
+    pub fn unsent(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().skip(self.first)
+    }
+
     /// Adds a frame; returns its bytes.
     pub fn push(&mut self, mut slot: Slot) -> usize {
         slot.seal();

@@ -1,13 +1,13 @@
 //! TUN → queue: reading packets, merging datagrams of one flow and cutting super-packets that a slow
 //! link would be busy with for long.
 
+use super::super::count::count_drop;
 use super::super::peer::Peer;
 use super::super::slots::{MEDIUM_BYTES, Slot};
 use super::{BATCH_BYTES, BATCH_FRAMES, Outbound};
 use crate::cut::Cut;
 use crate::error::Error;
 use crate::merge::Run;
-use crate::queue::DropCause;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
@@ -115,7 +115,7 @@ impl Outbound {
             };
             let slots = &mut self.slots;
             self.queue.enqueue(now_ns, slot, &mut |slot, cause| {
-                count_drop(cause, stats);
+                count_drop(&slot, cause, stats);
                 slots.put_back(slot.bytes);
             });
         }
@@ -170,15 +170,8 @@ impl Outbound {
         }
         let slots = &mut self.slots;
         self.queue.enqueue(now_ns, slot, &mut |slot, cause| {
-            count_drop(cause, stats);
+            count_drop(&slot, cause, stats);
             slots.put_back(slot.bytes);
         });
-    }
-}
-
-pub(super) fn count_drop(cause: DropCause, stats: &Stats) {
-    match cause {
-        DropCause::CoDel => stats.drops_codel.add(1),
-        DropCause::Overlimit => stats.drops_overlimit.add(1),
     }
 }

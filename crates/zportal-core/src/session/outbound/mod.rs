@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use batch::Batch;
 pub use intake::Drained;
 
-use super::count::packets_in;
+use super::count::{count_drop, count_left_behind, count_sent};
 use super::slots::{Slot, Slots};
 use crate::merge::Run;
 use crate::queue::fq_codel::{Config, FqCodel};
@@ -42,6 +42,8 @@ pub struct Outbound {
     waits: Waits,
     sizes: Sizes,
     sent_bytes: u64,
+    /// What sparse flows sent past the limits since anything went within them.
+    past_bytes: u64,
     /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
     messages: VecDeque<Slot>,
     /// The answer to the newest PING, which answers those before it too: however fast a peer
@@ -68,6 +70,7 @@ impl Outbound {
             waits: Waits::default(),
             sizes,
             sent_bytes: 0,
+            past_bytes: 0,
             messages: VecDeque::with_capacity(MESSAGES_MAX),
             pong: None,
             // And a PING ahead of them.
@@ -137,17 +140,37 @@ impl Outbound {
             && self.batch.is_empty()
     }
 
+    /// Whether something waits that is so little that limits are not for it: messages, and packets
+    /// of sparse flows up to the size of a batch. Nothing goes past what is half sent.
+    pub fn is_urgent(&self) -> bool {
+        let has_message = !self.messages.is_empty() || self.pong.is_some();
+        let has_sparse = self.queue.has_sparse() && self.past_bytes < self.sizes.batch_bytes;
+        self.batch.is_empty() && (has_message || has_sparse)
+    }
+
     /// Drops every waiting packet and answer; what is half sent stays.
-    pub fn clear(&mut self) {
+    pub fn clear(&mut self, stats: &Stats) {
         let slots = &mut self.slots;
         if let Some(pong) = self.pong.take() {
             slots.put_back(pong.bytes);
         }
-        self.queue.clear(&mut |slot| slots.put_back(slot.bytes));
+        self.queue.clear(&mut |slot| {
+            count_left_behind(&slot, stats);
+            slots.put_back(slot.bytes);
+        });
+    }
+
+    /// Drops what waits and what is half sent: the link has ended.
+    pub fn abandon(&mut self, stats: &Stats) {
+        self.clear(stats);
+        self.batch
+            .unsent()
+            .for_each(|slot| count_left_behind(slot, stats));
     }
 
     /// Takes the next batch off the queue, with a PING ahead of it if one is due; `None` while there
-    /// is nothing to send. `taken` is what this end has taken of the peer's.
+    /// is nothing to send. `taken` is what this end has taken of the peer's; while `is_held`, only
+    /// what [`Outbound::is_urgent`] speaks of goes.
     ///
     /// Behind the batch the PING would be the end of what a proxy has, which one that leaves
     /// Nagle's algorithm on holds back until all before it is acknowledged.
@@ -159,6 +182,7 @@ impl Outbound {
         now_ns: u64,
         probe: &mut Probe,
         taken: Delivered,
+        is_held: bool,
         stats: &Stats,
     ) -> Option<*const libc::msghdr> {
         if self.batch.is_empty() {
@@ -173,7 +197,8 @@ impl Outbound {
                 let ping = self.message(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
                 self.batch.push(ping);
             }
-            self.take_batch(now_ns, probe, stats);
+            let room_bytes = if is_held { 0 } else { probe.room_bytes() };
+            self.take_batch(now_ns, room_bytes, probe, stats);
             if self.batch.is_empty() {
                 return None;
             }
@@ -181,34 +206,42 @@ impl Outbound {
         Some(self.batch.message())
     }
 
-    /// Fills the batch with what is next.
-    fn take_batch(&mut self, now_ns: u64, probe: &mut Probe, stats: &Stats) {
+    /// Fills the batch with what is next; beyond the room there is for packets, with those of sparse
+    /// flows: so little stands nowhere, and a lookup that waits for room is felt.
+    fn take_batch(&mut self, now_ns: u64, room_bytes: u64, probe: &mut Probe, stats: &Stats) {
         let batch_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(BATCH_BYTES);
         let slots = &mut self.slots;
         let mut dropped = |slot: Slot, cause| {
-            intake::count_drop(cause, stats);
+            count_drop(&slot, cause, stats);
             slots.put_back(slot.bytes);
         };
         let mut bytes = 0;
         let mut payload_bytes = 0;
-        let room_bytes = probe.room_bytes();
         let mut is_dry = false;
         while bytes < batch_bytes.min(BATCH_BYTES) && self.batch.frames() < BATCH_FRAMES {
             let message = self.messages.pop_front().or_else(|| self.pong.take());
             let slot = match message {
                 Some(message) => message,
-                None if payload_bytes >= room_bytes => break,
-                None => match self.queue.dequeue(now_ns, &mut dropped) {
-                    Some(dequeued) => {
-                        payload_bytes += dequeued.packet.payload_bytes as u64;
-                        self.waits.note(&dequeued);
-                        dequeued.packet
-                    }
-                    None => {
-                        is_dry = true;
+                None => {
+                    let has_room = payload_bytes < room_bytes;
+                    let dequeued = match has_room {
+                        true => self.queue.dequeue(now_ns, &mut dropped),
+                        false if self.past_bytes >= self.sizes.batch_bytes => None,
+                        false => self.queue.dequeue_sparse(now_ns, &mut dropped),
+                    };
+                    let Some(dequeued) = dequeued else {
+                        is_dry = has_room;
                         break;
-                    }
-                },
+                    };
+                    let packet_bytes = dequeued.packet.payload_bytes as u64;
+                    self.past_bytes = match has_room {
+                        true => 0,
+                        false => self.past_bytes + packet_bytes,
+                    };
+                    payload_bytes += packet_bytes;
+                    self.waits.note(&dequeued);
+                    dequeued.packet
+                }
             };
             bytes += self.batch.push(slot);
         }
@@ -222,23 +255,9 @@ impl Outbound {
     pub fn sent(&mut self, bytes: usize, stats: &Stats) {
         stats.stream_tx_bytes.add(bytes as u64);
         self.sent_bytes += bytes as u64;
-        if self.batch.sent(bytes, |slot| count(slot, stats)) {
+        if self.batch.sent(bytes, |slot| count_sent(slot, stats)) {
             // At once, so that the next packet is read into what is hottest in cache.
             self.batch.give_back(&mut self.slots);
         }
     }
-}
-
-/// Counts a frame that has left, as the packets it stands for.
-fn count(slot: &Slot, stats: &Stats) {
-    stats.tx_frames.add(1);
-    if slot.is_message {
-        return;
-    }
-    let (packets, bytes) = packets_in(
-        &slot.bytes[slot.payload_at..slot.payload_at + slot.payload_bytes],
-        slot.flags,
-    );
-    stats.tx_packets.add(packets);
-    stats.tx_bytes.add(bytes);
 }
