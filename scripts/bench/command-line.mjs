@@ -3,12 +3,15 @@ import { parseArgs } from 'node:util'
 
 import { CONTENDERS } from './contenders.mjs'
 import { LATENCY_CONTENDERS, LOADS, SECONDS as LATENCY_SECONDS } from './latency.mjs'
+import { SECONDS as STALL_SECONDS } from './stall.mjs'
 import { SECONDS as THROUGHPUT_SECONDS } from './throughput.mjs'
 
 /** A command line that is wrong; the message is for the user as it stands. */
 export class Misused extends Error {}
 
-const PARTS = ['throughput', 'latency']
+const PARTS = ['throughput', 'latency', 'stall']
+/** Those that are measured when none is asked for. */
+const USUAL_PARTS = ['throughput', 'latency']
 const IDS = [...new Set([...CONTENDERS, ...LATENCY_CONTENDERS].map(({ id }) => id))]
 
 export const USAGE = `npm run bench -- [PART]... [OPTION]...
@@ -18,11 +21,12 @@ machine. Needs root. What is missing is installed and built first.
 
 PART  throughput   how fast, and what it costs
       latency      what a ping waits while a slow link is full
-      (neither)    both
+      stall        what it costs when nobody reads for long, and how soon all is as before
+      (none)       the first two
       draw         measures nothing: draws charts and tables again from the results that are there
 
   --rounds N     runs of each contender, one after the other in turn; medians are reported [3]
-  --secs N       seconds of each measurement [throughput ${THROUGHPUT_SECONDS}, latency ${LATENCY_SECONDS}]
+  --secs N       seconds of each measurement [throughput ${THROUGHPUT_SECONDS}, latency ${LATENCY_SECONDS}, stall ${STALL_SECONDS}]
   --only IDS     some contenders: ${IDS.join(',')}
   --rates LIST   latency: links of these rates in Mbit/s [5,20,100]
   --loads LIST   latency: these loads instead of those usual for each: ${LOADS.map(({ key }) => key).join(',')}
@@ -51,11 +55,12 @@ export function parse(args) {
     ensure: !values['no-ensure'],
     draw,
     quick,
-    parts: asked.length > 0 ? asked : quick ? ['throughput'] : PARTS,
+    parts: asked.length > 0 ? asked : quick ? ['throughput'] : USUAL_PARTS,
     rounds: values.rounds ? whole('--rounds', values.rounds) : quick ? 1 : 3,
     seconds: {
       throughput: secs ?? (quick ? 1 : THROUGHPUT_SECONDS),
       latency: secs ?? (quick ? 3 : LATENCY_SECONDS),
+      stall: secs ?? (quick ? 12 : STALL_SECONDS),
     },
     takesPart: ({ id }) => ids === undefined || ids.includes(id),
     rates: values.rates?.split(',').map((rate) => whole('--rates', rate)),

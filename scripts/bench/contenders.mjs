@@ -73,7 +73,7 @@ export function whyLeftOut({ server, proxies = [] }) {
 }
 
 /**
- * Brings a contender up on hosts that stand, and gives its programs once a ping has come back.
+ * Brings a contender up on hosts that stand, and gives its programs once a ping has come back: server, client, proxies.
  * What is thrown otherwise carries the last words of both ends.
  */
 export async function bringUp({ server, client, settle, proxies = [] }) {
@@ -83,7 +83,8 @@ export async function bringUp({ server, client, settle, proxies = [] }) {
       const chain = await startProxies(proxies)
       programs.push(start(SERVER, server))
       await until(`it listens on port ${PORT}`, UP_MS, () => listens(programs[0], PORT), programs)
-      programs.push(start(CLIENT, [...client, ...chain.flatMap((address) => ['-p', address])]))
+      programs.push(start(CLIENT, [...client, ...chain.flatMap(({ address }) => ['-p', address])]))
+      programs.push(...chain.map(({ proxy }) => proxy))
       await settle?.(programs)
     } else {
       addressCable()
@@ -93,7 +94,8 @@ export async function bringUp({ server, client, settle, proxies = [] }) {
     await until('a ping comes back', UP_MS, answers, programs)
     return programs
   } catch (error) {
-    error.lastWords = programs.map((program, end) => `${end ? 'client' : 'server'}: ${lastWords(program)}`).join('\n')
+    const who = ['server', 'client']
+    error.lastWords = programs.map((program, end) => `${who[end] ?? 'proxy'}: ${lastWords(program)}`).join('\n')
     throw error
   }
 }

@@ -14,9 +14,9 @@ const LISTENS_MS = 10_000
 /** What has to be installed for each kind. */
 export const PROXY_PROGRAMS = { microsocks: 'microsocks', dante: 'danted' }
 
-/** Starts them on hosts that stand, and gives where each is reached, the one next to the client first. */
+/** Starts them on hosts that stand, and gives each with where it is reached, the one next to the client first. */
 export async function startProxies(kinds) {
-  const addresses = []
+  const chain = []
   for (const [index, kind] of kinds.entries()) {
     const host = proxyHost(index + 1)
     const proxy = start(
@@ -24,9 +24,9 @@ export async function startProxies(kinds) {
       kind === 'dante' ? dante(host, index + 1 === kinds.length) : ['microsocks', '-i', host.outer, '-p', String(PORT)],
     )
     await until(`${kind} listens`, LISTENS_MS, () => listens(proxy, PORT), [proxy])
-    addresses.push(`${host.outer}:${PORT}`)
+    chain.push({ proxy, address: `${host.outer}:${PORT}` })
   }
-  return addresses
+  return chain
 }
 
 /** In one process: its children would listen, and not itself. The folder carries its owner's name, and goes with it. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 
 import { provenance } from './figures.mjs'
 import { latencyChart } from './latency-chart.mjs'
-import { asMarkdown, barsTable, latencyTables, throughputTables, troubles } from './table.mjs'
+import { asMarkdown, barsTable, latencyTables, stallTable, throughputTables, troubles } from './table.mjs'
 import { throughputChart } from './throughput-chart.mjs'
 
 const FILE = 'results.json'
@@ -21,11 +21,11 @@ export function keep(directory, parts) {
 
 /** Draws charts and tables from the directory's results. */
 export function draw(directory) {
-  const { throughput, latency } = JSON.parse(readFileSync(join(directory, FILE), 'utf8'))
+  const { throughput, latency, stall } = JSON.parse(readFileSync(join(directory, FILE), 'utf8'))
   const files = {
     ...(throughput ? { 'throughput.svg': throughputChart(throughput) } : {}),
     ...(latency ? { 'latency.svg': latencyChart(latency) } : {}),
-    'RESULTS.md': page(throughput, latency),
+    'RESULTS.md': page(throughput, latency, stall),
   }
   return Object.entries(files).map(([name, content]) => {
     writeFileSync(resolve(directory, name), content)
@@ -33,7 +33,7 @@ export function draw(directory) {
   })
 }
 
-function page(throughput, latency) {
+function page(throughput, latency, stall) {
   return `# Measured
 
 Written by \`npm run bench\`; every single run is in [results.json](results.json). Contenders take turns, and each
@@ -47,7 +47,13 @@ ${throughput ? section('Throughput and cost', throughput, throughputTables(throu
           latency.links.flatMap((link) => link.contenders),
         )
       : ''
-  }`
+  }${stall ? stallSection(stall) : ''}`
+}
+
+/** The sinks that stop have no contenders, and no chart. */
+function stallSection(stall) {
+  const tables = [stallTable(stall), barsTable(stall.bars)]
+  return section('A sink that stops reading', stall, tables, [])
 }
 
 function section(title, part, tables, contenders) {

@@ -41,6 +41,31 @@ export function barsTable(bars) {
   return { header: ['what we want', 'measured', 'wanted', ''], rows }
 }
 
+/** One table for all scenes of a sink that stops. */
+export function stallTable({ scenes }) {
+  const rows = scenes.map(({ name, seconds, mbit, rssMib, dropped, uncounted, isLost, backMs, recoveredMs }) => [
+    `${name}: ${seconds} s`,
+    figure(mbit),
+    figure(rssMib),
+    count(dropped),
+    count(uncounted),
+    isLost ? figure(backMs) : 'never lost',
+    figure(recoveredMs),
+  ])
+  return {
+    header: [
+      'who stops',
+      'Mbit/s before',
+      'MiB more',
+      'dropped',
+      'uncounted',
+      'peer back after, ms',
+      '90 % of the rate after, ms',
+    ],
+    rows,
+  }
+}
+
 /** One table for each link. */
 export function latencyTables({ links }) {
   return links.map(({ rateMbit, contenders }) => {
