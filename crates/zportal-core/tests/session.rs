@@ -467,3 +467,37 @@ fn a_peer_that_cannot_be_asked_may_be_silent() {
     bench.write_frame(0, &packet);
     assert_eq!(bench.receive_packet(), packet);
 }
+
+#[test]
+fn a_peer_that_has_spoken_before_is_none_while_it_is_mute() {
+    let mut bench = Bench::start_again(EVERYTHING);
+    let since = std::time::Instant::now();
+    bench.read_hello();
+    assert_eq!(bench.notices.recv().unwrap(), "mute-peer");
+    let mut reader = bench.peer.try_clone().unwrap();
+    let reading =
+        std::thread::spawn(
+            move || while reader.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {},
+        );
+    // Hung up without a word: it was never proven.
+    assert!(bench.proven.recv().is_err());
+    assert_eq!(bench.end().code(), "ZP_PEER_SILENT");
+    assert!((8.0..12.0).contains(&since.elapsed().as_secs_f64()));
+    reading.join().unwrap();
+}
+
+#[test]
+fn a_mute_peer_is_believed_with_its_first_word() {
+    for hello in [true, false] {
+        let mut bench = Bench::start_again(EVERYTHING);
+        bench.read_hello();
+        assert_eq!(bench.notices.recv().unwrap(), "mute-peer");
+        if hello {
+            bench.write_frame(0, &their_hello(EVERYTHING));
+        } else {
+            bench.write_frame(0, &packet(40, 1));
+        }
+        let speech = bench.proven.recv().unwrap();
+        assert_eq!(speech == "original", !hello, "{speech}");
+    }
+}

@@ -21,6 +21,7 @@ pub(super) struct Ear<'s, 'a> {
 impl Hear for Ear<'_, '_> {
     fn learnt(&mut self, peer: &Peer) {
         let around = self.around;
+        (around.acquaintance).heard(matches!(peer.speech(), Speech::Extended { .. }));
         let theirs = match peer.speech() {
             Speech::Extended { hello, .. } => hello.is_relayed,
             Speech::Unknown | Speech::Original => false,

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::peer::Speech;
 use super::turn::Session;
 use crate::error::Error;
 use crate::liveness::{Liveness, Verdict};
 use crate::wire::features::Features;
 
 const MS_NS: u64 = 1_000_000;
+/// After a mute beginning only words prove a peer, and its liveness is what ends the wait.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Session<'_> {
     /// Notes that bytes of the peer have come.
@@ -22,12 +25,18 @@ impl Session<'_> {
     /// to the kernel's keepalive.
     pub(super) fn judge_peer(&mut self) -> Result<(), Error> {
         let now_ns = self.now_ns();
-        let Some(liveness) = &mut self.liveness else {
-            if self.peer.agreed().contains(Features::PING) {
-                self.liveness = Some(Liveness::new(now_ns));
+        let owes_words = match self.peer.speech() {
+            // It would have spoken first, as it did before.
+            Speech::Unknown => self.around.acquaintance.speaks_first(),
+            Speech::Original | Speech::Extended { .. } => {
+                self.peer.agreed().contains(Features::PING)
             }
-            return Ok(());
         };
+        if !owes_words {
+            self.liveness = None;
+            return Ok(());
+        }
+        let liveness = self.liveness.get_or_insert_with(|| Liveness::new(now_ns));
         // While this end closes, it waits no longer anyway.
         if now_ns < liveness.look_at() || self.closing_at.is_some() {
             return Ok(());
@@ -42,6 +51,27 @@ impl Session<'_> {
                 silent_ms: silent_ns / MS_NS,
                 network_changed: true,
             }),
+        }
+    }
+
+    /// The other end has said nothing since the link began. It may be an original that has nothing
+    /// to say; but not if it has spoken over an earlier link: then it is no peer before it speaks.
+    pub(super) fn judge_silence(&mut self) {
+        let acquaintance = self.around.acquaintance;
+        if !acquaintance.speaks_first() {
+            let now_ns = self.now_ns();
+            self.probe.learnt(now_ns, Features::NONE, false);
+            self.prove();
+            return;
+        }
+        self.proven_at += NEVER;
+        if acquaintance.tell_mute() {
+            let message = format!(
+                "{} takes connections, but the peer, which has spoken before, says nothing: it \
+                 stands still, or a proxy has lost it",
+                self.stream.peer
+            );
+            self.around.notices.warn("mute-peer", message);
         }
     }
 

@@ -3,6 +3,7 @@
 //! A turn enters the kernel once, to submit and to wait; a blocked send never stops receiving,
 //! and the reverse. The session owns its socket and buffers and borrows the rest.
 
+mod acquaintance;
 mod count;
 mod ear;
 mod ending;
@@ -18,5 +19,6 @@ mod slots;
 mod surroundings;
 mod turn;
 
+pub use acquaintance::Acquaintance;
 pub use surroundings::Surroundings;
 pub use turn::{OnProven, Session};

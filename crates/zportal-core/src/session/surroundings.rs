@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::acquaintance::Acquaintance;
 use crate::link::NetworkWatch;
 use crate::notices::Notices;
 use crate::seat::Door;
@@ -17,6 +18,8 @@ pub struct Surroundings<'a> {
     pub door: Option<&'a mut Door>,
     /// What tells a client that its network has changed.
     pub network: Option<&'a RefCell<NetworkWatch>>,
+    /// What earlier links have taught about the peer; nothing where anybody may come.
+    pub acquaintance: &'a Acquaintance,
     /// How another thread interrupts the session.
     pub wake: &'a Wake,
     /// Where everything is counted.

@@ -15,7 +15,6 @@ use crate::link::{Stream, Transport};
 use crate::liveness::Liveness;
 use crate::window::batch::Sizes;
 use crate::window::probe::Probe;
-use crate::wire::features::Features;
 use crate::wire::hello::Hello;
 
 /// A peer that says nothing is believed after this time: an original may have nothing to send.
@@ -41,8 +40,10 @@ pub struct Session<'a> {
     pub(super) tun_ready: bool,
     /// While packets come in bursts: when to look for the next.
     pub(super) tun_paused_until: Option<Instant>,
-    /// Called once, with the first valid frame or after [`SILENT_PROOF`].
+    /// Called once, with the first valid frame, or after [`SILENT_PROOF`] where silence proves
+    /// something.
     pub(super) on_proven: Option<OnProven<'a>>,
+    /// When silence is judged.
     pub(super) proven_at: Instant,
     /// Set once this end was asked to close: when it closes, finished or not.
     pub(super) closing_at: Option<Instant>,
@@ -173,9 +174,7 @@ impl<'a> Session<'a> {
             }
         }
         if self.on_proven.is_some() && Instant::now() >= self.proven_at {
-            let now_ns = self.now_ns();
-            self.probe.learnt(now_ns, Features::NONE, false);
-            self.prove();
+            self.judge_silence();
         }
         self.finish_closing()
     }
@@ -241,7 +240,8 @@ impl<'a> Session<'a> {
         delivered
     }
 
-    fn prove(&mut self) {
+    /// Tells, once, that the other end is a peer.
+    pub(super) fn prove(&mut self) {
         if let Some(on_proven) = self.on_proven.take() {
             on_proven(self.peer.speech());
         }

@@ -20,7 +20,7 @@ use crate::route::{self, Cidr, Keeper};
 use crate::seat::{Admission, Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
-use crate::session::{Session, Surroundings};
+use crate::session::{Acquaintance, Session, Surroundings};
 use crate::tun::{self, Tun};
 use crate::wake::Wake;
 use crate::wire::features::Features;
@@ -154,6 +154,8 @@ pub(super) struct TunnelThread<'a> {
     pub(super) tun: Tun,
     pub(super) wake_events: AsyncFd<RawFd>,
     hello: Hello,
+    /// What a client knows of its peer.
+    acquaintance: Acquaintance,
     /// What was last said of the congestion control.
     told_congestion: RefCell<String>,
 }
@@ -196,6 +198,7 @@ impl<'a> TunnelThread<'a> {
             approach,
             wake_events: watch(wake)?,
             hello,
+            acquaintance: Acquaintance::default(),
             tun,
             told_congestion: RefCell::default(),
         })
@@ -263,10 +266,15 @@ impl<'a> TunnelThread<'a> {
                 }));
             }
         });
+        if !dials {
+            // Anybody may come, and an original too.
+            self.acquaintance = Acquaintance::default();
+        }
         let around = Surroundings {
             tun: &self.tun,
             door: self.door.as_mut().map(RefCell::get_mut),
             network: self.network.as_ref(),
+            acquaintance: &self.acquaintance,
             wake: self.wake,
             stats: &shared.stats,
             notices: &shared.notices,

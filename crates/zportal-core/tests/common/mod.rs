@@ -17,7 +17,7 @@ use zportal_core::link::{Hop, Stream, Transport};
 use zportal_core::notices::Notices;
 use zportal_core::proxy::Kind;
 use zportal_core::session::ring::Ring;
-use zportal_core::session::{Session, Surroundings};
+use zportal_core::session::{Acquaintance, Session, Surroundings};
 use zportal_core::stats::Stats;
 use zportal_core::tun::Tun;
 use zportal_core::wake::Wake;
@@ -83,6 +83,15 @@ impl Bench {
 
     /// The same, on a link that is relayed or not.
     pub fn start_on(features: Features, early: &[u8], is_relayed: bool) -> Bench {
+        Bench::begin(features, early, is_relayed, false)
+    }
+
+    /// The same as a client's further link, whose peer has spoken the extension before.
+    pub fn start_again(features: Features) -> Bench {
+        Bench::begin(features, &[], false, true)
+    }
+
+    fn begin(features: Features, early: &[u8], is_relayed: bool, has_spoken: bool) -> Bench {
         let flags = SocketFlags::CLOEXEC;
         let (kernel, tun) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
@@ -118,10 +127,13 @@ impl Bench {
                     Vec::new()
                 },
             };
+            let acquaintance = Acquaintance::default();
+            acquaintance.heard(has_spoken);
             let around = Surroundings {
                 tun: &tun,
                 door: None,
                 network: None,
+                acquaintance: &acquaintance,
                 wake: &for_wake,
                 stats: &for_stats,
                 notices: &notices,
