@@ -290,6 +290,26 @@ impl Drop for NoMoreDescriptors {
 }
 
 #[test]
+fn without_descriptors_somebody_else_can_make_room_for_a_newcomer() {
+    let _turn = Turn::take();
+    run(async {
+        let listener = Listener::bind(&address("127.0.0.1:0")).unwrap();
+        let local = address(listener.local());
+        let _first = dial(&local, &[], PATIENT).await.unwrap();
+        let mut earlier = listener.try_accept().unwrap();
+        let second = dial(&local, &[], PATIENT).await.unwrap();
+        let _limit = NoMoreDescriptors::begin();
+        let newcomer = listener.try_accept_making_room(|| earlier.take().is_some());
+        let newcomer = newcomer.unwrap().expect("there is room for it");
+        // It is the second: what that says arrives here.
+        assert_eq!(rustix::io::write(&second.socket, b"x"), Ok(1));
+        assert_eq!(rustix::io::read(&newcomer.socket, &mut [0; 2]), Ok(1));
+        let nobody = listener.try_accept_making_room(|| panic!("nobody needs room"));
+        assert!(nobody.unwrap().is_none());
+    });
+}
+
+#[test]
 fn without_descriptors_newcomers_are_shut_out_and_listening_goes_on() {
     let _turn = Turn::take();
     for asked in [

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
@@ -92,6 +93,18 @@ impl Listener {
     /// the listener goes on. If even that was not possible it is still in the backlog: whoever
     /// polls should leave the listener alone for 100 ms. Other errors mean a defect.
     pub fn try_accept(&self) -> Result<Option<Stream>, Error> {
+        self.try_accept_making_room(|| false)
+    }
+
+    /// The same; before a newcomer is shut out for want of a descriptor, `make_room` is asked to
+    /// give one up, and says whether it did.
+    ///
+    /// # Errors
+    /// As [`Listener::try_accept`].
+    pub fn try_accept_making_room(
+        &self,
+        mut make_room: impl FnMut() -> bool,
+    ) -> Result<Option<Stream>, Error> {
         let mut dead = 0;
         loop {
             match acceptfrom_with(&self.socket, SocketFlags::CLOEXEC) {
@@ -102,6 +115,7 @@ impl Listener {
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(errno) if is_the_newcomers(errno) && dead < DEAD_LIMIT => dead += 1,
                 // The kernel looks for a descriptor first and for a newcomer second.
+                Err(errno) if is_shortage(errno) && self.is_anybody_there() && make_room() => {}
                 Err(errno) if is_shortage(errno) && !self.shut_out_one() => return Ok(None),
                 Err(errno) => {
                     return Err(Error::Bind {
@@ -162,6 +176,16 @@ impl Listener {
             transport: self.transport,
             hops: Vec::new(),
         }
+    }
+
+    fn is_anybody_there(&self) -> bool {
+        let mut listener = [PollFd::new(&self.socket, PollFlags::IN)];
+        let none = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // A failure is an interruption: then whoever is there is shut out, as without room.
+        poll(&mut listener, Some(&none)).is_ok_and(|ready| ready > 0)
     }
 
     /// Takes the newcomer for whom there is no descriptor, by way of the one in reserve, and

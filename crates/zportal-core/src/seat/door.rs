@@ -149,7 +149,16 @@ impl Door {
     /// Takes those who wait in the backlog.
     fn let_in(&mut self, stats: &Stats, notices: &Notices) {
         for _ in 0..WELCOMES_PER_LOOK {
-            match self.listener.try_accept() {
+            let candidates = &mut self.candidates;
+            let accepted = self.listener.try_accept_making_room(|| {
+                let first = make_way(candidates);
+                if let Some(first) = &first {
+                    let why = "there is no descriptor for those who came after it";
+                    turned_away(first, "door-full", why, stats, notices);
+                }
+                first.is_some()
+            });
+            match accepted {
                 Ok(Some(stream)) => self.welcome(stream, stats, notices),
                 Ok(None) => return,
                 Err(error) => {
@@ -304,6 +313,15 @@ impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
+}
+
+/// Takes out whoever came first and has no word to be judged by, or was judged: a peer shows who it
+/// is in its first packet, and must not be shut out because others are silent.
+fn make_way(candidates: &mut Vec<Candidate>) -> Option<Candidate> {
+    let place = candidates
+        .iter()
+        .position(|candidate| candidate.shown == Shown::Nothing || candidate.leaves_at.is_some())?;
+    Some(candidates.remove(place))
 }
 
 fn ruling(seat: Seat, candidate: &Candidate, now: Instant) -> Ruling {
