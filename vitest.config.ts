@@ -27,6 +27,17 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // The same proofs as in `e2e`, with the counts that were promised: `npm run soak`.
+          name: 'soak',
+          include: ['__test__/soak/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 900_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           // Takes minutes and a Tor: `npm run test:tor`.
           name: 'tor',
           include: ['__test__/tor/**/*.test.ts'],

@@ -27,7 +27,7 @@ export class Lab implements AsyncDisposable {
   readonly owner: string
   readonly #namespaces: Namespace[] = []
   #children: Child[] = []
-  #directory: string | undefined
+  #directory: Promise<string> | undefined
   /** Then control sockets may be left, and the next tunnel takes or sweeps them. */
   #someWereKilled = false
   #undertaker: { release: () => void } | undefined
@@ -41,8 +41,9 @@ export class Lab implements AsyncDisposable {
   /** A path in the laboratory's own directory. */
   async path(name: string): Promise<string> {
     this.#watch()
-    this.#directory ??= await mkdtemp(join(tmpdir(), `${this.owner}-`))
-    return join(this.#directory, name)
+    // The promise is kept, not its value: two that ask at the same time get the same directory.
+    this.#directory ??= mkdtemp(join(tmpdir(), `${this.owner}-`))
+    return join(await this.#directory, name)
   }
 
   /** A new network namespace with its loopback up. The name is short and unique in this laboratory. */
@@ -106,12 +107,13 @@ export class Lab implements AsyncDisposable {
     await until('the end of every TUN device', GONE_MS, async () => (await this.tuns()).length === 0).catch(async () =>
       left.push(...(await this.tuns())),
     )
-    if (this.#directory) {
-      const files = await readdir(this.#directory, { withFileTypes: true })
+    const directory = await this.#directory
+    if (directory !== undefined) {
+      const files = await readdir(directory, { withFileTypes: true })
       left.push(
         ...files.filter((file) => file.isSocket()).map((file) => `the socket file ${join(file.parentPath, file.name)}`),
       )
-      await rm(this.#directory, { recursive: true })
+      await rm(directory, { recursive: true })
     }
     for (const namespace of this.#namespaces) {
       const controls = `/run/zportal/${namespace.inode}`

@@ -1,5 +1,6 @@
 /** ICMP echo through the tunnel, by the real `ping`. */
 import type { Namespace } from './namespace.js'
+import type { Child } from './process.js'
 
 export interface PingOptions {
   count?: number
@@ -42,3 +43,37 @@ export async function ping(from: Namespace, to: string, options: PingOptions = {
     rttMs: rtt ? { min: Number(rtt[1]), mean: Number(rtt[2]), max: Number(rtt[3]) } : undefined,
   }
 }
+
+/** A ping that goes on until it is stopped, each answer a line. */
+export class SteadyPing implements AsyncDisposable {
+  readonly #child: Child
+
+  constructor(from: Namespace, to: string, intervalMs = 20) {
+    this.#child = from.spawn(['ping', '-n', '-i', String(intervalMs / 1000), to])
+  }
+
+  /** The next answer that comes. */
+  async answer(deadlineMs: number): Promise<void> {
+    await this.#child.line(ANSWER, { after: this.#child.lines.length, deadlineMs })
+  }
+
+  /** Ends it as its user would, and gives every round trip and how many were lost. */
+  async end(): Promise<{ rttsMs: number[]; lost: number }> {
+    this.#child.signal('SIGINT')
+    await this.#child.exit()
+    const rttsMs = this.#child.lines.flatMap(({ text }) => {
+      const [, rttMs] = ANSWER.exec(text) ?? []
+      return rttMs === undefined ? [] : [Number(rttMs)]
+    })
+    const counts = /(\d+) packets transmitted, (\d+) received/.exec(this.#child.stdout)
+    if (!counts) throw new Error(`ping failed\n${this.#child.report()}`)
+    // The last request may have been sent a moment before the signal.
+    return { rttsMs, lost: Math.max(0, Number(counts[1]) - Number(counts[2]) - 1) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stop()
+  }
+}
+
+const ANSWER = /bytes from .* time=([\d.]+) ms/

@@ -70,3 +70,37 @@ export function peakResidentBytes(pid: number): number {
   const [, kilobytes = ''] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kilobytes) * 1024
 }
+
+/**
+ * Below this address Node's V8 maps the pages of its own heap, at random places (`OS::GetRandomMmapAddr`), and the
+ * kernel nothing for anybody else but the program itself.
+ */
+const V8_PAGES_BELOW = 0x4000_0000_0000
+
+/** What a process holds of the machine; what grows from one look to a later one is a leak. */
+export interface Footprint {
+  descriptors: number
+  threads: number
+  /** Without the pages of V8's heap, which come and go with its fragmentation. */
+  mappings: number
+  residentKib: number
+}
+
+export function footprint(pid: number): Footprint {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return {
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    threads: readdirSync(`/proc/${pid}/task`).length,
+    mappings: mappings(pid),
+    residentKib: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]),
+  }
+}
+
+function mappings(pid: number): number {
+  const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').trim().split('\n')
+  return lines.filter((line) => {
+    const [range = '', , , , , name = ''] = line.split(/\s+/)
+    const start = Number.parseInt(range, 16)
+    return name !== '' || start >= V8_PAGES_BELOW
+  }).length
+}

@@ -14,6 +14,8 @@ export interface Fault {
   farGone?: boolean
   at?: number
   do?: 'flip' | 'cut' | 'reset' | 'half'
+  back?: boolean
+  now?: 'cut'
 }
 
 export class Relay {
@@ -35,6 +37,11 @@ export class Relay {
     const after = this.child.lines.length
     this.child.stdin.write(`${JSON.stringify(fault)}\n`)
     await this.child.line(/"fault"/, { after })
+  }
+
+  /** Closes the connections that are there; those to come have no fault. */
+  async cut(): Promise<void> {
+    await this.fault({ now: 'cut' })
   }
 
   /** Ends it and every connection; a Unix socket's file goes too. */

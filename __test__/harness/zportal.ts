@@ -54,9 +54,13 @@ export function zportal(at: Namespace, args: string[], options: Omit<ChildOption
   return at.spawn([...ZPORTAL, ...args], options)
 }
 
-/** Starts `zportal up` and waits until it listens (with `bind`) or is connected. */
-export async function up(at: Namespace, end: End): Promise<Child> {
-  const child = zportal(at, ['up', ...flags(end)])
+/**
+ * Starts `zportal up` and waits until it listens (with `bind`) or is connected. `limits` are prlimit(1)'s, such as
+ * `--nofile=64`.
+ */
+export async function up(at: Namespace, end: End, limits: readonly string[] = []): Promise<Child> {
+  const limited = limits.length > 0 ? ['prlimit', ...limits] : []
+  const child = at.spawn([...limited, ...ZPORTAL, 'up', ...flags(end)])
   await child.line(event(end.bind === undefined ? 'up' : 'listening'))
   return child
 }

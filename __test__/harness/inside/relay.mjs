@@ -12,7 +12,10 @@
  *     {"farGone":true}                the far side is closed, the near side stays and is told nothing
  *     {"at":N,"do":"flip"}            the byte N of the way to the far side is another
  *     {"at":N,"do":"cut"|"reset"|"half"}  after N bytes to the far side: both ends closed, both reset, or only that way
- *     {}                              no fault
+ *     {"at":N,"do":…,"back":true}     the same on the way back
+ *     {"now":"cut"}                   the connections that are there are closed; for those to come no fault, as with {}
+ *
+ * Prints {"struck":N} when a byte was reached, {"fault":…} when a line of input was obeyed.
  */
 import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -58,7 +61,8 @@ function pass(link, from, onto, isOutward) {
   })
   from.on('end', () => void last.then(() => !isHeld() && onto.end()))
   from.on('close', () => {
-    links.delete(link)
+    // One whose far side is gone may still be held at the near side.
+    if (link.near.destroyed && link.far.destroyed) links.delete(link)
     if (!isHeld()) onto.destroy()
   })
 
@@ -70,10 +74,13 @@ function pass(link, from, onto, isOutward) {
       if (isHeld()) return new Promise(() => {})
       if (onto.destroyed) return
       let end = Math.min(bytes.length, start + (fault.splitBytes ?? bytes.length))
-      const isHere = isOutward && fault.at !== undefined && passed <= fault.at
+      const isHere = isOutward === !fault.back && fault.at !== undefined && passed <= fault.at
       if (isHere && fault.do !== 'flip') end = Math.min(end, start + fault.at - passed)
       const piece = Buffer.from(bytes.subarray(start, end))
-      if (isHere && fault.do === 'flip' && fault.at < passed + piece.length) piece[fault.at - passed] ^= 1
+      if (isHere && fault.do === 'flip' && fault.at < passed + piece.length) {
+        piece[fault.at - passed] ^= 1
+        console.log(JSON.stringify({ struck: fault.at }))
+      }
       if (fault.delayMs) await new Promise((resolve) => setTimeout(resolve, fault.delayMs))
       if (piece.length > 0 && !onto.write(piece)) await drained(onto)
       passed += piece.length
@@ -84,7 +91,8 @@ function pass(link, from, onto, isOutward) {
 
   function strike() {
     const { near, far } = link
-    if (fault.do === 'half') far.end()
+    console.log(JSON.stringify({ struck: fault.at }))
+    if (fault.do === 'half') onto.end()
     else
       for (const end of [near, far])
         fault.do === 'reset' && end.remoteAddress ? end.resetAndDestroy() : end.destroySoon()
@@ -102,6 +110,7 @@ function drained(socket) {
 for await (const line of createInterface({ input: process.stdin })) {
   fault = JSON.parse(line)
   if (fault.farGone) for (const { far } of links) far.destroy()
+  if (fault.now === 'cut') for (const { near, far } of links) for (const end of [near, far]) end.destroy()
   console.log(JSON.stringify({ fault }))
 }
 server.close()
