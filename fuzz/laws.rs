@@ -77,7 +77,7 @@ fn control(data: &[u8]) {
     let Ok(message) = Control::parse(data) else {
         return;
     };
-    if let Control::Close { text, .. } = message {
+    if let Control::Close { text, .. } | Control::Word { text } = message {
         assert!(!text.chars().any(char::is_control));
     }
     let mut buffer = [0; CONTROL_MAX_BYTES];

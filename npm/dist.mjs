@@ -15,8 +15,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 const MARK = 'THIRD-PARTY.txt'
 
-/** Everything that is loaded by its path: the API, the two programs, and what oclif finds by itself. */
-const entries = ['index.ts', 'run.ts', 'zportald.ts', ...folder('commands'), ...folder('hooks')]
+/** Everything that is loaded by its path: the API, the programs, a thread, and what oclif finds by itself. */
+const entries = ['index.ts', 'run.ts', 'zportald.ts', 'bench/worker.ts', ...folder('commands'), ...folder('hooks')]
 
 if (isFresh()) process.exit()
 const startedAt = new Date()

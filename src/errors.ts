@@ -50,6 +50,8 @@ export const SHELL_ERROR_CODES = [
   'ZP_CONFIG',
   'ZP_CONTROL',
   'ZP_NOT_RUNNING',
+  'ZP_NOT_UP',
+  'ZP_BENCH',
   'ZP_SERVICE',
   'ZP_HOOK',
 ] as const

@@ -141,6 +141,8 @@ export interface NativeTunnel {
   ended(): Promise<NativeFailure>
   /** Asks its thread for a sign of life; whether it has given the last one. Ask seconds apart. */
   isAlive(): boolean
+  /** Says a word to the peer's shell; false if too many wait to be sent. What answers, `onWord` hears. */
+  say(word: string): boolean
   /** The counters now; they stay readable after the end. */
   stats(): NativeStats
   /** Ends the session and removes the device, the socket file and the thread. Idempotent. */
@@ -159,7 +161,11 @@ export interface NativeAddon {
     take(path: string): NativeLock | null
   }
   NativeTunnel: {
-    open(options: NativeOptions, onNotice: (notice: NativeNotice) => void): Promise<Outcome<NativeTunnel>>
+    open(
+      options: NativeOptions,
+      onNotice: (notice: NativeNotice) => void,
+      onWord: (word: string) => void,
+    ): Promise<Outcome<NativeTunnel>>
   }
   /** What can be found out before there is a tunnel. */
   NativeProbe: NativeProbe

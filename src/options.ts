@@ -114,6 +114,12 @@ export interface CommonOptions {
   readonly control?: boolean | string | undefined
   /** Serve metrics for Prometheus over HTTP at this loopback address, such as `'127.0.0.1:9100'`. */
   readonly metrics?: string | undefined
+  /**
+   * Let the peer measure this tunnel with `zportal bench`. While it does, and only then, this end listens inside the
+   * tunnel, for the peer alone.
+   * @defaultValue false
+   */
+  readonly bench?: boolean | undefined
   /** Programs to run on the tunnel's events. */
   readonly hooks?: Hooks | undefined
   /** Closes the tunnel when it aborts, with the reason `ZP_ABORTED`. */
@@ -203,6 +209,7 @@ interface ParsedCommon {
   /** True for a control socket in the usual place, or its path. */
   readonly control: boolean | string
   readonly metrics: LoopbackAddress | undefined
+  readonly bench: boolean
   readonly hooks: ParsedHooks
   readonly signal: AbortSignal | undefined
 }
@@ -246,6 +253,7 @@ export function parseOptions(input: unknown): ParsedOptions {
     soMark: sound.soMark,
     control: sound.control ?? false,
     metrics: sound.metrics,
+    bench: sound.bench ?? false,
     hooks: {
       up: sound.hooks?.up,
       down: sound.hooks?.down,
@@ -315,6 +323,7 @@ const FIELDS = {
     error: (issue) =>
       `must be true (on), false (off) or the path of a socket with a / in it, got ${describe(issue.input)}`,
   }),
+  bench: toggle(),
   metrics: text('a loopback address such as 127.0.0.1:9100', parseLoopback),
   hooks: z.strictObject(
     {

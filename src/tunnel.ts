@@ -7,8 +7,11 @@
  */
 
 import { EventEmitter } from 'node:events'
+import type { Invitation } from './bench/parley.js'
+import { Parley } from './bench/parley.js'
 import type { Host } from './control/serve.js'
 import { formatInnerAddress } from './address.js'
+import { Backstage } from './backstage.js'
 import { ZPortalError } from './errors.js'
 import { TunnelHooks } from './hook/tunnel-hooks.js'
 import type { Step } from './lifecycle.js'
@@ -119,7 +122,9 @@ export async function openTunnelWith(addon: () => NativeAddon, options: unknown,
 
   const backstage = new Backstage()
   const loaded = addon()
-  const native = await settle(() => loaded.NativeTunnel.open(toNativeOptions(parsed), backstage.notices.take))
+  const native = await settle(() =>
+    loaded.NativeTunnel.open(toNativeOptions(parsed), backstage.notices.take, backstage.hear),
+  )
   // The addon cannot be called back from an opening, so an abort meanwhile is obeyed here.
   if (isAborted()) {
     await native.close()
@@ -171,6 +176,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   #reason: ZPortalError | undefined
   #ending: Promise<void> | undefined
   readonly #hooks: TunnelHooks
+  readonly #parley: Parley
   /** Why the last session ended. */
   #lost: ZPortalError | undefined
 
@@ -200,6 +206,11 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     this.#hooks = new TunnelHooks(hooks, facts, (notice) => {
       this.#tell('notice', notice)
     })
+
+    this.#parley = new Parley({ name: this.name, say: (text) => native.say(text) }, options.bench)
+    backstage.onWord = (word) => {
+      this.#parley.hear(word)
+    }
 
     this.#state = role === 'server' ? 'listening' : 'connecting'
     signal?.addEventListener('abort', this.#onAbort)
@@ -281,6 +292,19 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     })
   }
 
+  /** @internal Asks the peer to take part in a bench. */
+  async askBench(): Promise<Invitation> {
+    const { speech } = this.#peer ?? {}
+    if (speech === undefined) {
+      throw new ZPortalError('ZP_NOT_UP', `there is nothing to measure: ${this.name} is ${this.#state}`)
+    }
+    if (/^(original|silent)$/.test(speech)) {
+      const why = speech === 'silent' ? 'the peer has said nothing yet' : 'the peer is an original zportald'
+      throw new ZPortalError('ZP_BENCH', `${why}, which cannot be asked: iperf3 and ping through the tunnel measure it`)
+    }
+    return this.#parley.ask()
+  }
+
   /** Closes the tunnel at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
@@ -294,6 +318,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     this.#reason = step.state === 'up' ? undefined : step.reason
     // The dials that failed after it are not what the session was lost by.
     if (step.state === 'waiting' && previous === 'up') this.#lost = step.reason
+    if (step.state !== 'up') this.#parley.lost()
     this.#tell('state', { ...step, previous })
     if (step.state !== 'up') return
     void this.#hooks.up(step.peer.address, this.#lost).then((failure) => {
@@ -312,6 +337,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
 
   async #tearDown(reason: ZPortalError): Promise<void> {
     this.#signal?.removeEventListener('abort', this.#onAbort)
+    await this.#parley.close()
     // A close that fails has no one to tell but the log, and must not keep anyone waiting for `closed`.
     try {
       await this.#native.close()
@@ -337,36 +363,6 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
         throw error
       })
     }
-  }
-}
-
-/** What {@link openTunnelWith} and the tunnel that it makes share, and nobody else sees. */
-class Backstage {
-  readonly notices = new NoticeRelay()
-  /** What ends with the tunnel, after the device is gone and before `closed` is. */
-  readonly closing: (() => Promise<void>)[] = []
-  /** Set by the tunnel: lets its life begin. */
-  begin: () => void = () => undefined
-
-  async close(): Promise<void> {
-    for (const close of this.closing.splice(0)) await close()
-  }
-}
-
-/** Keeps the notices of the time before the tunnel has an owner, then passes on each as it comes. */
-class NoticeRelay {
-  #early: TunnelNotice[] = []
-  #forward: ((notice: TunnelNotice) => void) | undefined
-
-  readonly take = (notice: TunnelNotice): void => {
-    if (this.#forward === undefined) this.#early.push(notice)
-    else this.#forward(notice)
-  }
-
-  pour(forward: (notice: TunnelNotice) => void): void {
-    this.#forward = forward
-    for (const notice of this.#early) forward(notice)
-    this.#early = []
   }
 }
 

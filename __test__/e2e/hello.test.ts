@@ -39,7 +39,7 @@ const PEER = [INNER.client.ipv4, INNER.client.ipv6]
 const NOBODYS_PORT = 9
 
 /** Kinds of control messages that version 1 does not know, the last with much behind it. */
-const UNKNOWN_MESSAGES = [Buffer.of(0), Buffer.of(4), Buffer.of(0x41, 1, 2, 3), Buffer.alloc(60_000, 255)]
+const UNKNOWN_MESSAGES = [Buffer.of(0), Buffer.of(5), Buffer.of(0x41, 1, 2, 3), Buffer.alloc(60_000, 255)]
 
 const AT = { version: 28, checksum: 10, length: 2 }
 

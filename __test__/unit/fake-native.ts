@@ -71,6 +71,14 @@ export class FakeTunnel implements NativeTunnel {
     this.local = local
   }
 
+  /** What this end's shell said to the peer's. */
+  readonly said: string[] = []
+
+  say(word: string): boolean {
+    this.said.push(word)
+    return true
+  }
+
   isAlive(): boolean {
     return this.alive
   }
@@ -146,13 +154,20 @@ export class FakeAddon implements NativeAddon {
   opened: NativeOptions[] = []
   tunnel = new FakeTunnel('192.0.2.1:7000')
   notify: (notice: NativeNotice) => void = () => undefined
+  /** Lets the peer's shell say something. */
+  peerSays: (word: string) => void = () => undefined
   /** What `open` does instead of succeeding. */
   onOpen: (() => Promise<Outcome<NativeTunnel>>) | undefined
 
   readonly NativeTunnel = {
-    open: (options: NativeOptions, onNotice: (notice: NativeNotice) => void): Promise<Outcome<NativeTunnel>> => {
+    open: (
+      options: NativeOptions,
+      onNotice: (notice: NativeNotice) => void,
+      onWord: (word: string) => void,
+    ): Promise<Outcome<NativeTunnel>> => {
       this.opened.push(options)
       this.notify = onNotice
+      this.peerSays = onWord
       return this.onOpen?.() ?? Promise.resolve({ value: this.tunnel })
     },
   }

@@ -29,6 +29,7 @@ describe('what is accepted', () => {
       name: 'tun%d',
       mtuBytes: 1400,
       addresses: [],
+      bench: false,
       routes: [],
       offload: true,
       congestion: undefined,

@@ -26,7 +26,7 @@ export declare class NativeProbe {
 /** An open tunnel. */
 export declare class NativeTunnel {
   /** Opens TUN and listener; resolves once they are there. */
-  static open(options: NativeOptions, onNotice: (arg: NativeNotice) => void): Promise<OpenOutcome>
+  static open(options: NativeOptions, onNotice: (arg: NativeNotice) => void, onWord: (arg: string) => void): Promise<OpenOutcome>
   /** The kernel's name of the device. */
   get name(): string
   /** Where a server listens, port 0 resolved. */
@@ -38,6 +38,11 @@ export declare class NativeTunnel {
   establish(pauseMs: number): Promise<EstablishOutcome>
   /** Resolves with the reason when the current session ends, or at once if it has. */
   ended(): Promise<NativeFailure>
+  /**
+   * Says a word to the peer's shell; whether it hears it, only its answer tells. False if too
+   * many wait to be sent.
+   */
+  say(word: string): boolean
   /** Asks the thread for a sign of life; whether it has given the last one. Ask seconds apart. */
   isAlive(): boolean
   /** The counters now. */

@@ -66,7 +66,7 @@ Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or with --once wh
     const read = async () => soundOptions(await request(flags, source, process.env))
     const live = { 'log-level': (value: unknown) => (level = (value ?? 'info') as LogLevel) }
     await foreground(
-      { ...options, control: options.control ?? true },
+      { ...options, control: options.control ?? true, bench: options.bench ?? true },
       {
         live: isLiveTerminal(process.stderr, process.env),
         logLevel: () => level,

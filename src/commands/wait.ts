@@ -3,8 +3,8 @@ import { STATUS_VERSION } from '../control/status.js'
 import { notRunning } from '../control/target.js'
 import { waitUntilUp } from '../control/wait.js'
 import { ZPortalError } from '../errors.js'
-import { EXIT_NOT_RUNNING } from '../face/command.js'
-import { ControlCommand, EXIT_NOT_UP, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { EXIT_NOT_RUNNING, EXIT_NOT_UP } from '../face/command.js'
+import { ControlCommand, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
 
 const DEFAULT_TIMEOUT_S = 30
 /** setTimeout takes no more milliseconds than 2^31 - 1. */

@@ -168,6 +168,12 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     value: 'ADDR',
     summary: 'Serve metrics for Prometheus on this loopback port, such as 127.0.0.1:9100.',
   },
+  bench: {
+    option: 'bench',
+    kind: 'toggle',
+    summary: 'Let the peer measure the tunnel with "zportal bench".',
+    fallback: true,
+  },
   'hook-up': {
     isVerbatim: true,
     option: 'hooks.up',

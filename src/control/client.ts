@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { ZPortalError } from '../errors.js'
 import type { ErrorCode } from '../errors.js'
 import { ERROR_CODES } from '../errors.js'
+import type { Invitation } from '../bench/parley.js'
 import type { Reloaded } from './serve.js'
 import type { Reason, TunnelStatus } from './status.js'
 import { STATUS_VERSION } from './status.js'
@@ -15,6 +16,8 @@ import type { Samples } from './recorder.js'
 const ANSWER_WITHIN_MS = 3000
 /** A tunnel's end includes that of its hooks. */
 const END_WITHIN_MS = 30_000
+/** The tunnel gives its peer less than that to answer. */
+const BENCH_WITHIN_MS = 10_000
 
 /** Nobody listens there: the tunnel has ended, or never was. */
 export class NobodyThere extends Error {}
@@ -34,6 +37,11 @@ export function askDown(socket: string): Promise<TunnelStatus> {
 
 export function askReload(socket: string): Promise<Reloaded> {
   return ask<Reloaded>(socket, 'POST', '/reload', END_WITHIN_MS)
+}
+
+/** Lets the peer begin to listen for a bench; where, and what to show there. */
+export function askBench(socket: string): Promise<Invitation> {
+  return ask<Invitation>(socket, 'POST', '/bench', BENCH_WITHIN_MS)
 }
 
 /** The lines of `GET /events` as they are, the first at once; ends when the tunnel does, or with the signal. */

@@ -78,6 +78,7 @@ export async function serveControl(
       }
       return { version: STATUS_VERSION, ...(await host.reload()) }
     },
+    bench: async () => ({ version: STATUS_VERSION, ...(await tunnel.askBench()) }),
     follow: (tell) => follow(tunnel, status, tell),
   }
 

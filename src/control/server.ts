@@ -21,6 +21,8 @@ export interface Answers {
   /** Closes the tunnel; resolves once it is gone. */
   down(): Promise<object>
   reload(): Promise<object>
+  /** Asks the peer to take part in a bench. */
+  bench(): Promise<object>
   /** Tells each event from now on, and returns how to stop that. The first is told at once. */
   readonly follow: (tell: (event: object) => void) => () => void
 }
@@ -66,6 +68,11 @@ export function controlServer(answers: Answers): ControlServer {
     '/reload': {
       POST: async (response) => {
         json(response, await answers.reload())
+      },
+    },
+    '/bench': {
+      POST: async (response) => {
+        json(response, await answers.bench())
       },
     },
   }

@@ -11,12 +11,15 @@ import { failureLines } from './failure.js'
 export const EXIT_FAILURE = 1
 /** Exit code for a command line or a config file that is wrong: trying it again cannot help. */
 export const EXIT_USAGE = 2
+/** Exit code of a command that needs a tunnel which is up, for one that is not. */
+export const EXIT_NOT_UP = 3
 /** Exit code when the tunnel that is meant does not run. */
 export const EXIT_NOT_RUNNING = 4
 
 const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   ZP_OPTION: EXIT_USAGE,
   ZP_CONFIG: EXIT_USAGE,
+  ZP_NOT_UP: EXIT_NOT_UP,
   ZP_NOT_RUNNING: EXIT_NOT_RUNNING,
 }
 

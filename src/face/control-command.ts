@@ -3,9 +3,6 @@
 import { Args, Flags } from '@oclif/core'
 import { FaceCommand } from './command.js'
 
-/** Exit code of `status` and `wait` for a tunnel that runs and is not up. */
-export const EXIT_NOT_UP = 3
-
 export const TARGET_ARGS = {
   name: Args.string({ name: 'NAME', description: 'The device; not needed while only one tunnel runs here.' }),
 }

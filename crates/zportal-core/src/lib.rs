@@ -27,3 +27,4 @@ pub mod tunnel;
 pub mod wake;
 pub mod window;
 pub mod wire;
+pub mod words;

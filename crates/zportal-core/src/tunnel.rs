@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::notices::{self, Notices};
 use crate::stats::Stats;
 use crate::wake::Wake;
+use crate::words::{self, Words};
 use desk::Desk;
 pub use request::{DoneReply, EndReply, Opened, Options, PeerInfo, Reply, Role};
 use shared::Shared;
@@ -31,9 +32,11 @@ pub struct Tunnel {
 
 impl Tunnel {
     /// Starts the thread; `opened` hears when the TUN is up and a server listens, or why not.
+    /// `listener` hears notices, `ear` what the peer's shell says.
     pub fn open(
         options: Options,
         listener: notices::Listener,
+        ear: words::Listener,
         opened: Reply<Opened>,
     ) -> Result<Tunnel, Error> {
         let wake = Wake::new().map_err(|cause| Error::Internal(format!("eventfd: {cause}")))?;
@@ -41,6 +44,7 @@ impl Tunnel {
         let shared = Arc::new(Shared {
             stats: Stats::default(),
             notices: Notices::new(listener),
+            words: Words::new(ear),
             desk: Mutex::new(Desk::new(Arc::clone(&wake))),
         });
         let for_thread = Arc::clone(&shared);
@@ -70,6 +74,13 @@ impl Tunnel {
         if let Some((reply, end)) = answer {
             reply(end);
         }
+    }
+
+    /// Says a word to the peer's shell; nothing tells whether it hears it. False if too many wait.
+    pub fn say(&self, text: String) -> bool {
+        let fits = self.shared.words.say(text);
+        self.shared.wake();
+        fits
     }
 
     /// Asks the thread for a sign of life; whether it has given the last one. One that was asked

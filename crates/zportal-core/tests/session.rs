@@ -254,6 +254,37 @@ fn a_ping_is_answered_with_what_was_delivered_and_the_unknown_is_counted() {
 }
 
 #[test]
+fn the_shells_of_both_ends_hear_each_other_and_an_original_hears_nothing() {
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &their_hello(EVERYTHING));
+    let theirs = Control::Word { text: "question" };
+    bench.write_frame(FLAG_CONTROL, theirs.encode(&mut [0; CONTROL_MAX_BYTES]));
+    let heard = bench.words_heard.recv_timeout(common::PATIENCE);
+    assert_eq!(heard.as_deref(), Ok("question"));
+    for answer in ["one", "two"] {
+        assert!(bench.words.say(answer.into()));
+        bench.wake.wake();
+    }
+    for answer in ["one", "two"] {
+        let (flags, payload) = bench.read_frame();
+        assert_eq!(flags, FLAG_CONTROL);
+        assert_eq!(Control::parse(&payload), Ok(Control::Word { text: answer }));
+    }
+    assert_eq!(bench.stats.unknown_controls.total(), 0);
+
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &packet(40, 1));
+    bench.receive_packet();
+    assert!(bench.words.say("lost".into()));
+    bench.wake.wake();
+    // What comes next is what the original understands.
+    bench.send_packet(&packet(60, 2));
+    assert_eq!(bench.read_any_frame(), (0, packet(60, 2)));
+}
+
+#[test]
 fn of_many_pings_at_once_the_newest_is_answered() {
     let mut bench = Bench::start(EVERYTHING, &[]);
     bench.read_hello();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use wire_support::{property, recorded};
 use zportal_core::wire::control::{
     CLOSE_TEXT_MAX_BYTES, CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Ping, Pong,
-    TruncatedControl,
+    TruncatedControl, WORD_TEXT_MAX_BYTES,
 };
 use zportal_core::wire::decoder::Decoder;
 
@@ -31,6 +31,7 @@ const CLOSE: Control = Control::Close {
     reason: CloseReason::SHUTDOWN,
     text: "bye",
 };
+const WORD: Control = Control::Word { text: "{}" };
 
 fn encoded(control: &Control) -> Vec<u8> {
     // Filled, so that a byte left unwritten shows.
@@ -49,6 +50,7 @@ fn every_field_lies_where_the_specification_says() {
     pong.extend((1..=8).map(|ones| 0x40 + ones));
     assert_eq!(encoded(&PONG), pong);
     assert_eq!(encoded(&CLOSE), *b"\x03\0\0\x01\0\x03bye");
+    assert_eq!(encoded(&WORD), *b"\x04\0\0\x02{}");
 }
 
 #[test]
@@ -77,7 +79,8 @@ fn what_was_said_is_what_is_heard() {
                 reason: CloseReason(reason),
                 text: &text,
             };
-            for control in [ping, pong, close] {
+            let word = Control::Word { text: &text };
+            for control in [ping, pong, close, word] {
                 let message = encoded(&control);
                 prop_assert_eq!(Control::parse(&message), Ok(control));
             }
@@ -88,7 +91,7 @@ fn what_was_said_is_what_is_heard() {
 
 #[test]
 fn a_known_kind_cut_anywhere_is_refused_and_one_that_grew_is_not() {
-    for control in [PING, PONG, CLOSE] {
+    for control in [PING, PONG, CLOSE, WORD] {
         let whole = encoded(&control);
         for cut in 1..whole.len() {
             let TruncatedControl { kind, got, wanted } = Control::parse(&whole[..cut]).unwrap_err();
@@ -121,7 +124,7 @@ fn every_other_kind_is_unknown_whatever_follows() {
         |(kind, rest)| {
             let mut message = vec![kind];
             message.extend_from_slice(&rest);
-            if !(1..=3).contains(&kind) {
+            if !(1..=4).contains(&kind) {
                 prop_assert_eq!(Control::parse(&message), Ok(Control::Unknown { kind }));
             }
             Ok(())
@@ -132,7 +135,7 @@ fn every_other_kind_is_unknown_whatever_follows() {
 
 #[test]
 fn zeros_kept_for_later_are_not_looked_at() {
-    for (control, zeros) in [(PING, 1..4), (PONG, 1..4), (CLOSE, 1..2)] {
+    for (control, zeros) in [(PING, 1..4), (PONG, 1..4), (CLOSE, 1..2), (WORD, 1..2)] {
         let mut message = encoded(&control);
         assert!(message[zeros.clone()].iter().all(|byte| *byte == 0));
         message[zeros].fill(0xff);
@@ -154,7 +157,7 @@ fn a_packet_whose_frame_lost_a_flag_is_never_a_message_that_means_something() {
         rest = &rest[frame.total_bytes()..];
     }
     // And the other way round no message is a packet.
-    for control in [PING, PONG, CLOSE] {
+    for control in [PING, PONG, CLOSE, WORD] {
         assert!(!matches!(encoded(&control)[0] >> 4, 4 | 6));
     }
 }
@@ -191,6 +194,14 @@ fn the_text_of_a_close_is_bounded_and_safe_to_print() {
             other => panic!("{other:?}"),
         }
     }
+    // The same rules hold for the text of a WORD, which is JSON and never long enough to lose any.
+    let long = "z".repeat(70_000);
+    let message = encoded(&Control::Word { text: &long });
+    assert_eq!(message.len(), CONTROL_MAX_BYTES);
+    let text = &long[..WORD_TEXT_MAX_BYTES];
+    assert_eq!(Control::parse(&message), Ok(Control::Word { text }));
+    let escape = [&[4, 0, 0, 8][..], b"safe\x1b[2J"].concat();
+    assert_eq!(Control::parse(&escape), Ok(Control::Word { text: "safe" }));
     property(
         "texts",
         512,

@@ -83,7 +83,7 @@ fn control(message: Control) -> Vec<u8> {
 }
 
 /// Name, flags and payload of each worked frame.
-fn worked() -> [(&'static str, u32, Vec<u8>); 6] {
+fn worked() -> [(&'static str, u32, Vec<u8>); 7] {
     let delivered = Delivered {
         frames: 1000,
         bytes: 1_400_000,
@@ -109,6 +109,13 @@ fn worked() -> [(&'static str, u32, Vec<u8>); 6] {
         ("ping", FLAG_CONTROL, control(Control::Ping(ping))),
         ("pong", FLAG_CONTROL, control(Control::Pong(pong))),
         ("close", FLAG_CONTROL, control(close)),
+        (
+            "word",
+            FLAG_CONTROL,
+            control(Control::Word {
+                text: r#"{"bench":"no","id":"a1b2","why":"off"}"#,
+            }),
+        ),
         ("vnet", FLAG_VNET, super_packet()),
     ]
 }

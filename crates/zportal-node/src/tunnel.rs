@@ -19,6 +19,8 @@ use crate::stats::NativeStats;
 
 /// Notices that may wait for a busy JavaScript thread; more are dropped.
 const NOTICES_WAITING: usize = 64;
+/// The same for what the peer's shell says.
+const WORDS_WAITING: usize = 16;
 
 /// Something that people should hear of.
 #[napi(object, object_from_js = false)]
@@ -48,6 +50,7 @@ impl NativeTunnel {
         env: &'env Env,
         options: NativeOptions,
         on_notice: Function<'_, NativeNotice, ()>,
+        on_word: Function<'_, String, ()>,
     ) -> Result<Object<'env>> {
         let (settle, promised) = promise::<OpenOutcome>(env)?;
         let notice_function = on_notice
@@ -55,6 +58,12 @@ impl NativeTunnel {
             // A weak one does not keep Node alive for ever.
             .weak::<true>()
             .max_queue_size::<NOTICES_WAITING>()
+            .callee_handled::<false>()
+            .build()?;
+        let word_function = on_word
+            .build_threadsafe_function()
+            .weak::<true>()
+            .max_queue_size::<WORDS_WAITING>()
             .callee_handled::<false>()
             .build()?;
         let options = match options.parse() {
@@ -79,6 +88,10 @@ impl NativeTunnel {
                 };
                 // A full queue means a busy listener: the notice is lost, the tunnel is not.
                 notice_function.call(notice, ThreadsafeFunctionCallMode::NonBlocking);
+            }),
+            Box::new(move |word| {
+                // A full queue likewise.
+                word_function.call(word, ThreadsafeFunctionCallMode::NonBlocking);
             }),
             Box::new(move |opened| {
                 settle(Box::new(move |_| {
@@ -158,6 +171,13 @@ impl NativeTunnel {
             settle(Box::new(move |_| Ok(NativeFailure::from(&*end))));
         }));
         Ok(promised)
+    }
+
+    /// Says a word to the peer's shell; whether it hears it, only its answer tells. False if too
+    /// many wait to be sent.
+    #[napi]
+    pub fn say(&self, word: String) -> bool {
+        self.tunnel.say(word)
     }
 
     /// Asks the thread for a sign of life; whether it has given the last one. Ask seconds apart.

@@ -77,6 +77,10 @@ impl Hear for Ear<'_, '_> {
             Control::Close { text, .. } => Err(Error::PeerClosed {
                 said: Some(text.to_owned()),
             }),
+            Control::Word { text } => {
+                self.around.words.hear(text);
+                Ok(())
+            }
             Control::Unknown { .. } => {
                 self.around.stats.unknown_controls.add(1);
                 Ok(())

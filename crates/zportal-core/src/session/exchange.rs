@@ -5,9 +5,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
+use super::peer::Speech;
 use super::ring::{Operation, Wait};
 use super::turn::Session;
 use crate::error::Error;
+use crate::wire::control::{CONTROL_MAX_BYTES, Control};
+use crate::wire::header::FLAG_CONTROL;
 
 impl Session<'_> {
     /// Gives the kernel whatever can be under way.
@@ -166,7 +169,21 @@ impl Session<'_> {
                 if self.around.wake.close_requested() {
                     self.begin_closing();
                 }
+                self.pass_words_on();
                 Ok(())
+            }
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Sends what this end's shell has to say to the peer's, where it is understood.
+    fn pass_words_on(&mut self) {
+        while let Some(text) = self.around.words.next() {
+            if self.closing_at.is_none() && matches!(self.peer.speech(), Speech::Extended { .. }) {
+                let word = Control::Word { text: &text };
+                self.outbound
+                    .push_message(FLAG_CONTROL, word.encode(&mut [0; CONTROL_MAX_BYTES]));
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::seat::Door;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wake::Wake;
+use crate::words::Words;
 
 /// What a session borrows from its tunnel.
 pub struct Surroundings<'a> {
@@ -26,4 +27,6 @@ pub struct Surroundings<'a> {
     pub stats: &'a Stats,
     /// Where people are told.
     pub notices: &'a Notices,
+    /// What the shells of both ends say to each other.
+    pub words: &'a Words,
 }

@@ -6,11 +6,13 @@ use super::desk::Desk;
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::stats::Stats;
+use crate::words::Words;
 
 /// What the tunnel's thread shares with others.
 pub(super) struct Shared {
     pub(super) stats: Stats,
     pub(super) notices: Notices,
+    pub(super) words: Words,
     pub(super) desk: Mutex<Desk>,
 }
 

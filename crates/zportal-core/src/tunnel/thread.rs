@@ -250,6 +250,7 @@ impl<'a> TunnelThread<'a> {
             Err(gone) => return gone,
         }
         self.choose_congestion_control(&stream);
+        shared.words.forget();
         let dials = self.door.is_none();
         let on_proven = Box::new(move |speech: &Speech| {
             if dials && shared.stats.peers_accepted.total() > 0 {
@@ -278,6 +279,7 @@ impl<'a> TunnelThread<'a> {
             wake: self.wake,
             stats: &shared.stats,
             notices: &shared.notices,
+            words: &shared.words,
         };
         let seed = match random::<16>() {
             Ok(bytes) => u128::from_ne_bytes(bytes),

@@ -5,6 +5,7 @@
 //! PING  | 1 | 0 0 0 | sequence 4 | sender's clock 8 | frames 8 | bytes 8 |                 32 bytes
 //! PONG  | 2 | 0 0 0 | sequence 4 | PING's clock 8   | frames 8 | bytes 8 | own clock 8 |   40 bytes
 //! CLOSE | 3 | 0 | reason 2 | text's bytes 2 | text, UTF-8 |                            6..=256 bytes
+//! WORD  | 4 | 0 | text's bytes 2 | text, UTF-8 |                                       4..=256 bytes
 //! ```
 //!
 //! Numbers are big-endian. A message may grow at its end, and bytes beyond what is known are
@@ -17,13 +18,17 @@
 pub const CONTROL_MAX_BYTES: usize = 256;
 /// The longest text of CLOSE, in bytes of UTF-8.
 pub const CLOSE_TEXT_MAX_BYTES: usize = CONTROL_MAX_BYTES - CLOSE_BYTES;
+/// The longest text of WORD, in bytes of UTF-8.
+pub const WORD_TEXT_MAX_BYTES: usize = CONTROL_MAX_BYTES - WORD_BYTES;
 
 const PING_KIND: u8 = 1;
 const PONG_KIND: u8 = 2;
 const CLOSE_KIND: u8 = 3;
+const WORD_KIND: u8 = 4;
 const PING_BYTES: usize = 32;
 const PONG_BYTES: usize = 40;
 const CLOSE_BYTES: usize = 6;
+const WORD_BYTES: usize = 4;
 
 /// What an end has finished with since the session began: the frames after HELLO without the flag
 /// CONTROL that it took off the stream, whether its TUN took them or they were dropped. What the
@@ -94,6 +99,11 @@ pub enum Control<'a> {
         /// For people, possibly empty. It holds no control characters, so a log can show it.
         text: &'a str,
     },
+    /// What the sender's shell says to the receiver's; the core passes it on.
+    Word {
+        /// JSON, in version 1 about `zportal bench`. It holds no control characters.
+        text: &'a str,
+    },
     /// A kind from a later version: to be skipped and counted.
     Unknown {
         /// Its first byte.
@@ -116,7 +126,7 @@ pub struct TruncatedControl {
 
 impl<'a> Control<'a> {
     /// Writes the message to the front of `buffer`, and returns that part: a frame's payload.
-    /// A text beyond [`CLOSE_TEXT_MAX_BYTES`] or with control characters is written up to there.
+    /// A text that is too long or has control characters is written up to there.
     pub fn encode<'b>(&self, buffer: &'b mut [u8; CONTROL_MAX_BYTES]) -> &'b [u8] {
         buffer[..8].fill(0);
         let bytes = match self {
@@ -138,12 +148,19 @@ impl<'a> Control<'a> {
                 PONG_BYTES
             }
             Control::Close { reason, text } => {
-                let text = presentable(text.as_bytes());
+                let text = presentable(text.as_bytes(), CLOSE_TEXT_MAX_BYTES);
                 buffer[0] = CLOSE_KIND;
                 buffer[2..4].copy_from_slice(&reason.0.to_be_bytes());
                 buffer[4..6].copy_from_slice(&(text.len() as u16).to_be_bytes());
                 buffer[CLOSE_BYTES..][..text.len()].copy_from_slice(text.as_bytes());
                 CLOSE_BYTES + text.len()
+            }
+            Control::Word { text } => {
+                let text = presentable(text.as_bytes(), WORD_TEXT_MAX_BYTES);
+                buffer[0] = WORD_KIND;
+                buffer[2..4].copy_from_slice(&(text.len() as u16).to_be_bytes());
+                buffer[WORD_BYTES..][..text.len()].copy_from_slice(text.as_bytes());
+                WORD_BYTES + text.len()
             }
             Control::Unknown { kind } => {
                 buffer[0] = *kind;
@@ -190,7 +207,15 @@ impl<'a> Control<'a> {
                 let text = &at_least(CLOSE_BYTES + text_bytes)?[CLOSE_BYTES..];
                 Control::Close {
                     reason,
-                    text: presentable(text),
+                    text: presentable(text, CLOSE_TEXT_MAX_BYTES),
+                }
+            }
+            WORD_KIND => {
+                let fields = at_least(WORD_BYTES)?;
+                let text_bytes = usize::from(u16::from_be_bytes([fields[2], fields[3]]));
+                let text = &at_least(WORD_BYTES + text_bytes)?[WORD_BYTES..];
+                Control::Word {
+                    text: presentable(text, WORD_TEXT_MAX_BYTES),
                 }
             }
             _ if payload.is_empty() => {
@@ -208,8 +233,8 @@ impl<'a> Control<'a> {
 /// The front part of a peer's text that is UTF-8 without control characters and not too long. The
 /// rest is left out rather than the message refused: its reason counts more than its text, and no
 /// peer gets to write escape sequences to a terminal.
-fn presentable(text: &[u8]) -> &str {
-    let text = &text[..text.len().min(CLOSE_TEXT_MAX_BYTES)];
+fn presentable(text: &[u8], max_bytes: usize) -> &str {
+    let text = &text[..text.len().min(max_bytes)];
     let valid = match std::str::from_utf8(text) {
         Ok(valid) => valid,
         Err(error) => std::str::from_utf8(&text[..error.valid_up_to()]).unwrap_or(""),

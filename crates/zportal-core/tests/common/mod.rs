@@ -26,6 +26,7 @@ use zportal_core::wire::features::Features;
 use zportal_core::wire::header::{FLAG_CONTROL, MAX_PAYLOAD_BYTES, encode};
 use zportal_core::wire::hello::{HELLO_BYTES, Hello, VERSION};
 use zportal_core::wire::vnet::VNET_HEADER_BYTES;
+use zportal_core::words::Words;
 
 /// Nothing here takes long; whoever waits longer has found a defect.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,6 +42,10 @@ pub struct Bench {
     pub stats: Arc<Stats>,
     pub wake: Arc<Wake>,
     pub notices: Receiver<String>,
+    /// What this end's shell says.
+    pub words: Arc<Words>,
+    /// What it hears from the peer's.
+    pub words_heard: Receiver<String>,
     /// How the peer was said to speak.
     pub proven: Receiver<String>,
     /// What was read of packets behind HELLO, as PONG tells it.
@@ -108,6 +113,12 @@ impl Bench {
         let wake = Arc::new(Wake::new().unwrap());
         let (told, notices) = channel();
         let (prove, proven): (Sender<String>, _) = channel();
+        let (heard, words_heard) = channel();
+        let heard = std::sync::Mutex::new(heard);
+        let words = Arc::new(Words::new(Box::new(move |word| {
+            let _ = heard.lock().unwrap().send(word);
+        })));
+        let for_words = Arc::clone(&words);
         let (for_stats, for_wake, early) = (Arc::clone(&stats), Arc::clone(&wake), early.to_vec());
         let thread = std::thread::spawn(move || {
             let tun = Tun::from_descriptor(tun, "test0".into(), MTU_BYTES).unwrap();
@@ -137,6 +148,7 @@ impl Bench {
                 wake: &for_wake,
                 stats: &for_stats,
                 notices: &notices,
+                words: &for_words,
             };
             let on_proven = Box::new(move |speech: &zportal_core::session::peer::Speech| {
                 let _ = prove.send(speech.to_string());
@@ -157,6 +169,8 @@ impl Bench {
             stats,
             wake,
             notices,
+            words,
+            words_heard,
             proven,
             finished: Delivered::default(),
             thread,

@@ -26,7 +26,7 @@ pub const BATCH_BYTES: usize = 64 * 1024;
 pub const BATCH_FRAMES: usize = 64;
 /// Memory of all waiting packets together; above it the fattest flow loses its oldest.
 pub const QUEUE_BYTES: usize = 6 * 1024 * 1024;
-/// Messages waiting for the stream: HELLO and CLOSE, each once.
+/// Messages waiting for the stream: HELLO and CLOSE, each once. A WORD is too rare to count here.
 const MESSAGES_MAX: usize = 2;
 /// The same, and a PONG waiting, and one each of PING and PONG under way.
 const MESSAGES_AT_ONCE: usize = MESSAGES_MAX + 3;
