@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { TunnelStatus } from '../../src/control/status.js'
 import type { TopLook, TopView } from '../../src/top/screen.js'
@@ -52,6 +53,12 @@ describe('the screen', () => {
     expect(text).toMatch(/^hops {8}none between *$/m)
     expect(text).toMatch(/^ {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}up {10}h:1 *$/m)
     expect(lines.at(-1)?.trimEnd()).toBe('q quits')
+  })
+
+  test('in colours is the same text', () => {
+    const colored = topScreen(VIEW, { ...LOOK, color: true })
+    expect(colored.map(stripVTControlCharacters)).toEqual(topScreen(VIEW, LOOK))
+    expect(colored.join('\n')).toContain('\u001b[36m▆█\u001b[0m')
   })
 
   test.each([

@@ -5,6 +5,8 @@ const PADDING = 16
 const TITLE_HEIGHT = 30
 const PAPER = '#161b22'
 const INK = '#d0d7de'
+/** Seen on a dark page, and not missed on a light one. */
+const EDGE = '#3d444d'
 /** The eight colours of a terminal, then the eight bright ones. */
 const COLORS = [
   ...['#484f58', '#ff7b72', '#3fb950', '#d29922', '#58a6ff', '#bc8cff', '#39c5cf', '#b1bac4'],
@@ -26,7 +28,7 @@ export function terminalDrawing(screen, { columns, command }) {
     (color, index) => `<circle cx="${20 + index * 20}" cy="18" r="6" fill="${color}"/>`,
   )
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(command)}">
-<rect width="${width}" height="${height}" rx="8" fill="${PAPER}"/>
+<rect x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8" fill="${PAPER}" stroke="${EDGE}"/>
 ${dots.join('')}
 <g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${INK}" xml:space="preserve">
 ${lines.map((runs, index) => drawnLine(runs, PADDING + TITLE_HEIGHT + (index + 0.7) * CELL.height)).join('\n')}

@@ -33,6 +33,7 @@ const SPARK_MAX_COLUMNS = 60
 const GREEN = 32
 const YELLOW = 33
 const RED = 31
+const CYAN = 36
 const DIM = 2
 
 /** The screen, from its first row; never more rows than there are, the last is the help. */
@@ -47,10 +48,20 @@ export function topScreen(view: TopView, look: TopLook): string[] {
   const history = status.history.map((change) => `  ${plain(changeText(change))}`)
   const left = Math.max(0, room - 1 - details.length - 1)
   const body = [...details, ...(left > 0 ? ['history', ...history.slice(-left)] : [])]
-  const lines = [paint(stateColor, fit(head, columns)), ...body.map((line) => fit(line, columns))].slice(0, room)
+  const lines = [
+    paint(stateColor, fit(head, columns)),
+    ...body.map((line) => decorated(fit(line, columns), paint)),
+  ].slice(0, room)
   while (lines.length < room) lines.push(' '.repeat(columns))
   const help = view.gone === undefined ? 'q quits' : `${plain(view.gone)}   q quits`
   return rows > 0 ? [...lines, paint(view.gone === undefined ? DIM : RED, fit(help, columns))] : []
+}
+
+/** A line with its label dim and its curve in a colour of its own; its width stays. */
+function decorated(line: string, paint: (code: number, text: string) => string): string {
+  const [, label = '', rest = line] = /^([a-z][a-z ]{0,10} +)(.*)$/.exec(line) ?? []
+  const curve = rest.replace(/[▁-█](?:[▁-█ ]*[▁-█])?/u, (columns) => paint(CYAN, columns))
+  return label === '' ? curve : `${paint(DIM, label)}${curve}`
 }
 
 function headLines({ status, gone }: TopView): string[] {
@@ -58,7 +69,11 @@ function headLines({ status, gone }: TopView): string[] {
   const where = peer?.address ?? local ?? connect ?? ''
   const first = gone === undefined ? `${name}  ${role}  ${state} ${formatElapsed(stateMs)}` : `${name}  ${role}  gone`
   const why = reason === null || state === 'up' ? '' : `${reason.code}: ${reason.message}`
-  return [plain(`${first}  ${where}`), plain([...addresses, `mtu ${mtu}`, peer?.speech ?? ''].join('  ')), plain(why)]
+  return [
+    plain(`${first}  ${where}`),
+    plain([...addresses, `mtu ${mtu}`, peer?.speech ?? ''].join('  ')),
+    ...(why === '' ? [] : [plain(why)]),
+  ]
 }
 
 function barLines(view: TopView, { columns, unicode }: TopLook): string[] {
