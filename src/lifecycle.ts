@@ -20,7 +20,7 @@ export type Step =
 /** What decides about the next step. */
 export interface Policy {
   readonly role: 'server' | 'client'
-  /** Whether a client closes after its first session, or its first dial that fails. */
+  /** Whether a client closes after its first session, or its first dial that fails; may change meanwhile. */
   readonly once: boolean
 }
 
@@ -44,9 +44,10 @@ const FATAL_AT_FIRST: ReadonlySet<ErrorCode> = new Set(['ZP_PROXY_AUTH'] satisfi
 /** Runs the tunnel step by step, telling each one, until there is a reason to close it. Never rejects. */
 export async function live(
   tunnel: Pick<NativeTunnel, 'establish' | 'ended' | 'stats'>,
-  { role, once }: Policy,
+  policy: Policy,
   onStep: (step: Step) => void,
 ): Promise<ZPortalError> {
+  const { role } = policy
   const backOff = new BackOff()
   let retryMs = 0
   let wasUp = false
@@ -61,7 +62,7 @@ export async function live(
         onStep({ state: 'waiting', reason })
         continue
       }
-      if (once) return reason
+      if (policy.once) return reason
       // A peer that takes connections only to end them is no reason to dial it ten times a second.
       if (session !== undefined && (session.packets > 0 || session.lastedMs > LONGEST_PAUSE_MS)) backOff.reset()
       retryMs = backOff.next()

@@ -141,6 +141,11 @@ export interface NativeTunnel {
   ended(): Promise<NativeFailure>
   /** Asks its thread for a sign of life; whether it has given the last one. Ask seconds apart. */
   isAlive(): boolean
+  /**
+   * Takes from other options what may change while the tunnel is open: where and how a client dials, who may come to a
+   * server, the congestion control. The failure, if they are refused.
+   */
+  change(options: NativeOptions): NativeFailure | null
   /** Says a word to the peer's shell; false if too many wait to be sent. What answers, `onWord` hears. */
   say(word: string): boolean
   /** The counters now; they stay readable after the end. */

@@ -17,7 +17,7 @@ import { TunnelHooks } from './hook/tunnel-hooks.js'
 import type { Step } from './lifecycle.js'
 import { live } from './lifecycle.js'
 import type { NativeAddon, NativeHop, NativeNotice, NativeStats, NativeTunnel } from './native.js'
-import { loadNative, settle, toNativeOptions } from './native.js'
+import { loadNative, settle, toError, toNativeOptions } from './native.js'
 import type { ParsedOptions, TunnelOptions } from './options.js'
 import { parseOptions } from './options.js'
 import { formatRoute } from './route.js'
@@ -177,6 +177,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   #ending: Promise<void> | undefined
   readonly #hooks: TunnelHooks
   readonly #parley: Parley
+  readonly #policy: { readonly role: 'server' | 'client'; once: boolean }
+  #options: ParsedOptions
   /** Why the last session ended. */
   #lost: ZPortalError | undefined
 
@@ -187,6 +189,8 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     this.#native = native
     this.#backstage = backstage
     this.#signal = signal
+    this.#options = options
+    this.#policy = { role, once }
     this.name = native.name
     this.local = native.local ?? undefined
     this.role = role
@@ -221,7 +225,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
           this.#tell('notice', notice)
         })
         if (this.#ending !== undefined) return
-        void live(native, { role, once }, this.#onStep).then((reason) => this.#end(reason))
+        void live(native, this.#policy, this.#onStep).then((reason) => this.#end(reason))
       })
     }
   }
@@ -290,6 +294,32 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
       this.on('state', onState)
       signal?.addEventListener('abort', onAbort)
     })
+  }
+
+  /** @internal What holds now. */
+  get options(): ParsedOptions {
+    return this.#options
+  }
+
+  /** @internal Takes what may change and no session depends on: hooks, `bench`, `once`. */
+  changeShell({ hooks, bench, once }: ParsedOptions): void {
+    this.#hooks.change(hooks)
+    this.#parley.isWelcome = bench
+    this.#policy.once = once
+    this.#options = { ...this.#options, hooks, bench, once }
+  }
+
+  /**
+   * @internal Takes what may change for the next dial, newcomer or session.
+   *
+   * @throws {@link ZPortalError} Then nothing has changed.
+   */
+  changeCore(next: ParsedOptions): void {
+    const failure = this.#native.change(toNativeOptions(next))
+    if (failure !== null) throw toError(failure)
+    // What the shell keeps, and what takes a restart, stay.
+    const { hooks, bench, once, mtuBytes, addresses, routes } = this.#options
+    this.#options = { ...next, hooks, bench, once, mtuBytes, addresses, routes }
   }
 
   /** @internal Asks the peer to take part in a bench. */

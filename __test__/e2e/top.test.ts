@@ -134,6 +134,57 @@ endToEnd('watching and reloading', (lab) => {
       expect(server.stderr).not.toMatch(/ info waiting/)
     })
 
+    test('lets a client dial elsewhere from the next dial on, with other hooks at once', async () => {
+      await serve()
+      const file = await lab.path('client.toml')
+      const elsewhere = `unix:${await lab.path('elsewhere.sock')}`
+      const settings = (to: string, more: string) =>
+        `connect = "${to}"\naddress = ["10.10.0.2/24"]\nname = "zt0"\n${more}`
+      writeFileSync(file, settings(meeting, 'hook-reconnect = "echo never"\n'))
+      const client = zportal(red, ['up', '-f', file])
+      await client.line(event('up'))
+      const other = await up(blue, { name: 'zt1', addresses: [], bind: elsewhere })
+
+      writeFileSync(file, settings(elsewhere, 'hook-reconnect = "echo there with $ZPORTAL_PEER"\nbench = false\n'))
+      const reload = zportal(red, ['reload', '--json'])
+      expect(JSON.parse((await reload.exitsWith(0)).stdout)).toEqual({
+        version: 1,
+        applied: ['bench', 'hook-reconnect'],
+        next: ['connect'],
+        restart: [],
+      })
+      const again = zportal(red, ['reload'])
+      expect((await again.exitsWith(0)).stdout).toBe('zt0: nothing has changed\n')
+      // The session goes on until it ends by itself.
+      expect((await ping(red, INNER.server.ipv4)).received).toBe(10)
+      const bench = zportal(blue, ['bench', 'zt0'])
+      expect((await bench.exitsWith(1)).stderr).toMatch(/^ZP_BENCH: the peer does not take part/)
+      await zportal(blue, ['down', 'zt0']).exitsWith(0)
+      await other.line(event('up'))
+      await client.line(/ info notice .*hook-reconnect.*there with unix:.*elsewhere/)
+      const status = zportal(red, ['status', 'zt0', '--json'])
+      expect(JSON.parse((await status.exitsWith(0)).stdout)).toMatchObject({ connect: elsewhere })
+    })
+
+    test('lets a server take others, and keeps who is there', async () => {
+      const file = await lab.path('server.toml')
+      const settings = (allow: string) => `bind = "127.0.0.1:7000"\nname = "zt0"\nallow = ["${allow}"]\n`
+      writeFileSync(file, settings('192.0.2.0/24'))
+      const server = zportal(blue, ['up', '-f', file])
+      await server.line(event('listening'))
+      const refused = zportal(blue, ['up', '-n', 'zt1', '-c', '127.0.0.1:7000', '--once'])
+      await refused.exitsWith(1)
+      writeFileSync(file, settings('127.0.0.0/8'))
+      const reload = zportal(blue, ['reload', 'zt0'])
+      expect((await reload.exitsWith(0)).stdout).toBe('zt0: applied allow\n')
+      const welcome = await up(blue, { name: 'zt1', addresses: [], connect: '127.0.0.1:7000' })
+      writeFileSync(file, settings('192.0.2.0/24'))
+      server.signal('SIGHUP')
+      await server.line(/ info reloaded applied=allow$/)
+      expect(welcome.running).toBe(true)
+      expect(server.stderr).not.toMatch(/ waiting /)
+    })
+
     test('without a config ends the tunnel cleanly, as a closed terminal does', async () => {
       const server = await serve()
       const reload = zportal(blue, ['reload'])

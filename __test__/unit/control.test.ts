@@ -145,9 +145,14 @@ describe('a control socket', () => {
   test('reloads if there is something to reload, and tells why not', async () => {
     const failing = await open({ bind: 'unix:/x', control: join(folder, 'a.sock') })
     await expect(askReload(join(folder, 'a.sock'))).rejects.toMatchObject({ code: 'ZP_CONTROL' })
-    const host = { reload: () => Promise.resolve({ applied: ['log-level'], restart: ['mtu'] }) }
+    const host = { reload: () => Promise.resolve({ applied: ['log-level'], next: ['connect'], restart: ['mtu'] }) }
     const tunnel = await open({ bind: 'unix:/x', control: join(folder, 'b.sock') }, host)
-    expect(await askReload(join(folder, 'b.sock'))).toEqual({ version: 1, applied: ['log-level'], restart: ['mtu'] })
+    expect(await askReload(join(folder, 'b.sock'))).toEqual({
+      version: 1,
+      applied: ['log-level'],
+      next: ['connect'],
+      restart: ['mtu'],
+    })
     await failing.close()
     await tunnel.close()
   })

@@ -71,6 +71,15 @@ export class FakeTunnel implements NativeTunnel {
     this.local = local
   }
 
+  /** What it was told to change to. */
+  readonly changes: NativeOptions[] = []
+  changeFailure: NativeFailure | null = null
+
+  change(options: NativeOptions): NativeFailure | null {
+    this.changes.push(options)
+    return this.changeFailure
+  }
+
   /** What this end's shell said to the peer's. */
   readonly said: string[] = []
 

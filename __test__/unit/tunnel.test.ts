@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { ZPortalError } from '../../src/errors.js'
 import type { TunnelOptions } from '../../src/options.js'
+import { parseOptions } from '../../src/options.js'
 import type { StateChange, Tunnel, TunnelNotice } from '../../src/tunnel.js'
 import { openTunnelWith } from '../../src/tunnel.js'
 import { failure, FakeAddon, FakeTunnel, PEER, turn } from './fake-native.js'
@@ -237,6 +238,24 @@ describe('the life of a client', () => {
     expect(changes).toEqual(['connecting → up 192.0.2.9:4711', 'up → closed ZP_PEER_CLOSED'])
     expect(addon.tunnel.closes).toBe(1)
     expect(addon.tunnel.establishes).toBe(1)
+  })
+
+  test('what the shell keeps can change meanwhile, and what the core does is passed on or refused', async () => {
+    const { tunnel } = await openWatched(CLIENT)
+    await addon.tunnel.peerComes()
+    tunnel.changeShell(parseOptions({ ...CLIENT, once: true, bench: true }))
+    tunnel.changeCore(parseOptions({ connect: '192.0.2.2:7000', mtu: 1300 }))
+    expect(addon.tunnel.changes).toMatchObject([{ connect: '192.0.2.2:7000' }])
+    // What needs a restart is as it was.
+    const holding = { connect: { host: '192.0.2.2' }, once: true, bench: true, mtuBytes: 1400 }
+    expect(tunnel.options).toMatchObject(holding)
+    addon.tunnel.changeFailure = failure('ZP_SO_MARK')
+    expect(() => {
+      tunnel.changeCore(parseOptions({ connect: '192.0.2.3:7000' }))
+    }).toThrow('ZP_SO_MARK')
+    expect(tunnel.options).toMatchObject(holding)
+    await addon.tunnel.peerLeaves()
+    expect((await tunnel.closed).reason.code).toBe('ZP_PEER_CLOSED')
   })
 
   test('once: it closes when the dial fails, with the reason', async () => {

@@ -39,6 +39,11 @@ export declare class NativeTunnel {
   /** Resolves with the reason when the current session ends, or at once if it has. */
   ended(): Promise<NativeFailure>
   /**
+   * Takes from other options what may change while the tunnel is open; the failure, if they are
+   * refused.
+   */
+  change(options: NativeOptions): NativeFailure | null
+  /**
    * Says a word to the peer's shell; whether it hears it, only its answer tells. False if too
    * many wait to be sent.
    */

@@ -1,5 +1,4 @@
 import { Args, Flags } from '@oclif/core'
-import type { LogLevel } from '../config/log-level.js'
 import { takeLogLevel } from '../config/log-level.js'
 import { reloader, soundOptions } from '../config/reload.js'
 import { request } from '../config/request.js'
@@ -63,15 +62,18 @@ Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or with --once wh
     this.nameOf = asked.nameOf
     const { logLevel, options } = takeLogLevel(asked.options)
     let level = logLevel
-    const read = async () => soundOptions(await request(flags, source, process.env))
-    const live = { 'log-level': (value: unknown) => (level = (value ?? 'info') as LogLevel) }
+    const read = async () => {
+      const { asked: again, parsed, logLevel } = soundOptions(await request(flags, source, process.env))
+      // The same as at the beginning.
+      return { asked: again, parsed: { ...parsed, bench: again.bench ?? true }, logLevel }
+    }
     await foreground(
       { ...options, control: options.control ?? true, bench: options.bench ?? true },
       {
         live: isLiveTerminal(process.stderr, process.env),
         logLevel: () => level,
         config: asked.file?.path,
-        reload: asked.file && reloader({ ...asked.options }, read, live),
+        reload: asked.file && reloader(asked.options, read, (next) => (level = next)),
       },
     )
   }

@@ -46,7 +46,15 @@ export interface Setting {
   readonly isVerbatim?: boolean
   /** What happens when it is left out, where that is no one value. */
   readonly otherwise?: string
+  /** How a reload changes it while the tunnel runs; without it, that takes a restart. */
+  readonly live?: Live
 }
+
+/**
+ * What keeps a setting that can change: the shell, at once; or the core, from the next dial of a client, the next
+ * newcomer of a server, the next session of either.
+ */
+export type Live = 'shell' | 'dial' | 'door' | 'session'
 
 /** The letters of short flags that are taken by settings. */
 export type SettingChar = 'n' | 'm' | 'a' | 'b' | 'c' | 'p'
@@ -84,14 +92,16 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   },
   bind: { option: 'bind', kind: 'text', char: 'b', value: 'ADDR', summary: 'Listen there; one peer at a time.' },
   allow: {
+    live: 'door',
     option: 'allow',
     kind: 'texts',
     value: 'CIDR',
     summary: 'Network that a peer may come from over TCP, such as 192.0.2.0/24; repeatable.',
     otherwise: 'everybody',
   },
-  connect: { option: 'connect', kind: 'text', char: 'c', value: 'ADDR', summary: 'Dial the peer there.' },
+  connect: { live: 'dial', option: 'connect', kind: 'text', char: 'c', value: 'ADDR', summary: 'Dial the peer there.' },
   proxy: {
+    live: 'dial',
     option: 'proxies',
     kind: 'texts',
     char: 'p',
@@ -99,24 +109,28 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Proxy on the way, SOCKS5 or HTTP; repeat it for a chain, the nearest first.',
   },
   'proxy-password-file': {
+    live: 'dial',
     option: 'proxyPasswordFile',
     kind: 'text',
     value: 'FILE',
     summary: 'Passwords of the proxies whose URLs name a user only, one a line.',
   },
   tor: {
+    live: 'dial',
     option: 'tor',
     kind: 'toggle-or-text',
     value: 'ADDR',
     summary: `Go through Tor behind all other proxies; without a value at ${DEFAULT_TOR}.`,
   },
   'tor-new-circuit': {
+    live: 'dial',
     option: 'torNewCircuit',
     kind: 'toggle',
     summary: 'Ask Tor for a new circuit at each dial, not once for the tunnel.',
     fallback: false,
   },
   'dial-timeout': {
+    live: 'dial',
     option: 'dialTimeoutMs',
     kind: 'seconds',
     value: 'SECONDS',
@@ -124,6 +138,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     otherwise: `${DEFAULT_DIAL_TIMEOUT_MS / 1000}, with Tor ${DEFAULT_TOR_DIAL_TIMEOUT_MS / 1000}`,
   },
   once: {
+    live: 'shell',
     option: 'once',
     kind: 'toggle',
     summary: 'Dial once: end when that fails, or when the peer leaves.',
@@ -136,6 +151,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     fallback: true,
   },
   congestion: {
+    live: 'session',
     option: 'congestion',
     kind: 'text',
     value: 'NAME',
@@ -143,6 +159,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     otherwise: 'bbr where the kernel has it',
   },
   'so-mark': {
+    live: 'dial',
     option: 'soMark',
     kind: 'bits',
     value: 'MARK',
@@ -156,6 +173,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     fallback: 'on',
   },
   'log-level': {
+    live: 'shell',
     option: 'logLevel',
     kind: 'text',
     value: 'LEVEL',
@@ -169,12 +187,14 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Serve metrics for Prometheus on this loopback port, such as 127.0.0.1:9100.',
   },
   bench: {
+    live: 'shell',
     option: 'bench',
     kind: 'toggle',
     summary: 'Let the peer measure the tunnel with "zportal bench".',
     fallback: true,
   },
   'hook-up': {
+    live: 'shell',
     isVerbatim: true,
     option: 'hooks.up',
     kind: 'text',
@@ -182,6 +202,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Shell command to run when the tunnel is up for the first time (docs/HOOKS.md).',
   },
   'hook-reconnect': {
+    live: 'shell',
     isVerbatim: true,
     option: 'hooks.reconnect',
     kind: 'text',
@@ -189,6 +210,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Shell command to run when it is up again.',
   },
   'hook-down': {
+    live: 'shell',
     isVerbatim: true,
     option: 'hooks.down',
     kind: 'text',
@@ -196,6 +218,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Shell command to run when it is gone, if it was up.',
   },
   'hook-timeout': {
+    live: 'shell',
     option: 'hooks.timeoutMs',
     kind: 'seconds',
     value: 'SECONDS',
@@ -203,6 +226,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     fallback: DEFAULT_HOOK_TIMEOUT_MS / 1000,
   },
   'hook-required': {
+    live: 'shell',
     option: 'hooks.required',
     kind: 'toggle',
     summary: 'End the tunnel when the up hook fails.',

@@ -21,6 +21,8 @@ import { reasonOf, STATUS_VERSION, statusOf } from './status.js'
 export interface Reloaded {
   /** They differ from before and hold from now on. */
   readonly applied: readonly string[]
+  /** They differ from before and hold from the next dial or session on. */
+  readonly next: readonly string[]
   /** They differ from before and need a restart. */
   readonly restart: readonly string[]
 }
@@ -30,7 +32,7 @@ export interface Host {
   /** The config file it was started from. */
   readonly config?: string | undefined
   /** Reads the config again. */
-  readonly reload?: (() => Promise<Reloaded>) | undefined
+  readonly reload?: ((tunnel: Tunnel) => Promise<Reloaded>) | undefined
 }
 
 /** A control socket, or what stands in its place. */
@@ -54,7 +56,7 @@ export async function serveControl(
 ): Promise<Control> {
   const recorder = record(tunnel)
   const facts = factsOf(options, host)
-  const status = (): TunnelStatus => statusOf(tunnel, facts, recorder.recorded())
+  const status = (): TunnelStatus => statusOf(tunnel, { ...facts, ...wayOf(tunnel.options) }, recorder.recorded())
   const answers: Answers = {
     status,
     samples: () => ({ version: STATUS_VERSION, ...recorder.samples() }),
@@ -76,7 +78,7 @@ export async function serveControl(
           `${tunnel.name} was started without a config file: there is nothing to read again`,
         )
       }
-      return { version: STATUS_VERSION, ...(await host.reload()) }
+      return { version: STATUS_VERSION, ...(await host.reload(tunnel)) }
     },
     bench: async () => ({ version: STATUS_VERSION, ...(await tunnel.askBench()) }),
     follow: (tell) => follow(tunnel, status, tell),
@@ -116,17 +118,23 @@ export async function serveControl(
   return { notice, close: () => closeAll(closing) }
 }
 
-function factsOf(options: ParsedOptions, { config }: Host): Facts {
-  const isClient = options.role === 'client'
+function factsOf(options: ParsedOptions, { config }: Host): Omit<Facts, keyof Way> {
   return {
     openedAt: new Date(),
     netns: networkNamespace(),
     config,
     mtu: options.mtuBytes,
     addresses: options.addresses.map(formatInnerAddress),
-    connect: isClient ? formatStreamAddress(options.connect) : undefined,
-    proxies: isClient ? options.proxies.map(formatProxy) : [],
   }
+}
+
+type Way = Pick<Facts, 'connect' | 'proxies'>
+
+/** Where a client dials; a reload may change it. */
+function wayOf(options: ParsedOptions): Way {
+  return options.role === 'server'
+    ? { connect: undefined, proxies: [] }
+    : { connect: formatStreamAddress(options.connect), proxies: options.proxies.map(formatProxy) }
 }
 
 /** The seat, or why there is none. Only a path that was asked for is worth a failure: the tunnel works without a socket. */

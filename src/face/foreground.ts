@@ -5,11 +5,11 @@ import { LOG_LEVELS } from '../config/log-level.js'
 import type { Host, Reloaded } from '../control/serve.js'
 import { ZPortalError } from '../errors.js'
 import { HOOK_OBEY_MS } from '../hook/run.js'
-import { DEFAULT_HOOK_TIMEOUT_MS } from '../options.js'
 import { loadNative } from '../native.js'
 import type { TunnelOptions } from '../options.js'
 import type { Notifier } from '../service/notifier.js'
 import { notifier } from '../service/notifier.js'
+import type { Tunnel } from '../tunnel.js'
 import { openTunnelWith } from '../tunnel.js'
 import { liveLine } from './live.js'
 import { logLine } from './log-line.js'
@@ -34,7 +34,8 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
   const { live, logLevel = () => 'info' } = how
   // A terminal that closes says so by SIGHUP; what has no terminal is asked by it to read its config again.
   const reload = live ? undefined : how.reload
-  const stop = stopSignals({ hangUp: reload === undefined, moreMs: downHookMs(options) })
+  let tunnel: Tunnel | undefined
+  const stop = stopSignals({ hangUp: reload === undefined, moreMs: () => downHookMs(tunnel) })
   // A reader of our log that goes away must not take the tunnel with it.
   process.stderr.on('error', () => undefined)
   const screen = live ? liveLine(process.stderr, process.env) : undefined
@@ -43,17 +44,18 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
   }
   let manager: Notifier | undefined
   try {
-    const host = { config: how.config, reload: how.reload && (() => reloading(how.reload, say)) }
+    const host = { config: how.config, reload: how.reload && ((of: Tunnel) => reloading(how.reload, of, say)) }
     if (reload !== undefined) {
       process.on('SIGHUP', () => {
-        // It has been told already.
-        reloading(reload, say).catch(() => undefined)
+        // What came of it has been told already. Before there is a tunnel, the config is new enough.
+        if (tunnel !== undefined) reloading(reload, tunnel, say).catch(() => undefined)
       })
     }
-    const tunnel = await openTunnelWith(loadNative, { ...options, signal: stop }, host)
+    tunnel = await openTunnelWith(loadNative, { ...options, signal: stop }, host)
+    const { name } = tunnel
     narrate(tunnel, options, say)
     manager = notifier(loadNative, process.env, (detail) => {
-      say('warn', 'service-manager', { name: tunnel.name, detail })
+      say('warn', 'service-manager', { name, detail })
     })
     manager?.follow(tunnel)
     stop.addEventListener('abort', () => manager?.stop())
@@ -69,11 +71,10 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
   }
 }
 
-/** How long the end may wait for the user's own program; what is no number here is refused later. */
-function downHookMs({ hooks }: TunnelOptions): number {
-  if (hooks?.down === undefined) return 0
-  const { timeoutMs = DEFAULT_HOOK_TIMEOUT_MS } = hooks
-  return Number.isFinite(timeoutMs) ? timeoutMs + HOOK_OBEY_MS : 0
+/** How long the end may wait for the user's own program. */
+function downHookMs(tunnel: Tunnel | undefined): number {
+  const { down, timeoutMs = 0 } = tunnel?.options.hooks ?? {}
+  return down === undefined ? 0 : timeoutMs + HOOK_OBEY_MS
 }
 
 /** Whether a line that repaints itself makes sense there. */
@@ -82,12 +83,16 @@ export function isLiveTerminal(out: { readonly isTTY?: boolean }, env: NodeJS.Pr
 }
 
 /** Reloads, and tells in the log what came of it, whoever asked. */
-async function reloading(reload: Host['reload'], say: Say): Promise<Reloaded> {
+async function reloading(reload: Host['reload'], tunnel: Tunnel, say: Say): Promise<Reloaded> {
   try {
-    const reloaded = await (reload?.() ?? Promise.resolve({ applied: [], restart: [] }))
+    const reloaded = await (reload?.(tunnel) ?? Promise.resolve({ applied: [], next: [], restart: [] }))
     const list = (keys: readonly string[]) => (keys.length === 0 ? undefined : keys.join(','))
     const restart = list(reloaded.restart)
-    say(restart === undefined ? 'info' : 'warn', 'reloaded', { applied: list(reloaded.applied), restart })
+    say(restart === undefined ? 'info' : 'warn', 'reloaded', {
+      applied: list(reloaded.applied),
+      next: list(reloaded.next),
+      restart,
+    })
     return reloaded
   } catch (error) {
     const { code, message } = error instanceof ZPortalError ? error : { code: 'ZP_INTERNAL', message: String(error) }

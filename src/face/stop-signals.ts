@@ -11,8 +11,8 @@ const SAME_SIGNAL_WITHIN_MS = 250
 interface Stopping {
   /** Whether SIGHUP asks for it, too. */
   readonly hangUp: boolean
-  /** Time that a clean end may take beside our own part in it, milliseconds. */
-  readonly moreMs: number
+  /** Time that a clean end may take beside our own part in it, milliseconds, as it is then. */
+  readonly moreMs: () => number
 }
 
 /** Returns a signal that aborts, with the name of the system's signal as reason, when the process is asked to stop. */
@@ -24,7 +24,7 @@ export function stopSignals({ hangUp, moreMs }: Stopping): AbortSignal {
       const nowMs = performance.now()
       if (firstAtMs === undefined) {
         firstAtMs = nowMs
-        setTimeout(() => process.exit(1), CLEAN_END_WITHIN_MS + moreMs).unref()
+        setTimeout(() => process.exit(1), CLEAN_END_WITHIN_MS + moreMs()).unref()
         controller.abort(name)
       } else if (nowMs - firstAtMs > SAME_SIGNAL_WITHIN_MS) {
         process.exit(128 + constants.signals[name])

@@ -26,7 +26,7 @@ export interface HookNotice {
 export type TunnelFacts = Omit<HookFacts, 'event' | 'peer' | 'reason'>
 
 export class TunnelHooks {
-  readonly #hooks: ParsedHooks
+  #hooks: ParsedHooks
   readonly #facts: TunnelFacts
   readonly #tell: (notice: HookNotice) => void
   readonly #env: NodeJS.ProcessEnv
@@ -41,6 +41,11 @@ export class TunnelHooks {
     this.#facts = facts
     this.#tell = tell
     this.#env = env
+  }
+
+  /** Others from now on; one that runs goes on as it began. */
+  change(hooks: ParsedHooks): void {
+    this.#hooks = hooks
   }
 
   /** The tunnel is up; `reason` is why it was not, if it was up before. Resolves with why it must close, if it must. */

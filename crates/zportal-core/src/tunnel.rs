@@ -4,6 +4,7 @@
 //! Every request is answered exactly once, also when the thread panics.
 
 mod announce;
+mod changeable;
 mod desk;
 mod idle;
 mod reach;
@@ -20,6 +21,7 @@ use crate::notices::{self, Notices};
 use crate::stats::Stats;
 use crate::wake::Wake;
 use crate::words::{self, Words};
+use changeable::Changeable;
 use desk::Desk;
 pub use request::{DoneReply, EndReply, Opened, Options, PeerInfo, Reply, Role};
 use shared::Shared;
@@ -45,6 +47,7 @@ impl Tunnel {
             stats: Stats::default(),
             notices: Notices::new(listener),
             words: Words::new(ear),
+            changeable: Changeable::new(&options),
             desk: Mutex::new(Desk::new(Arc::clone(&wake))),
         });
         let for_thread = Arc::clone(&shared);
@@ -74,6 +77,16 @@ impl Tunnel {
         if let Some((reply, end)) = answer {
             reply(end);
         }
+    }
+
+    /// Takes from other options what may change while a tunnel is open: of a client where it dials,
+    /// and how; of a server who may come; of both the congestion control. It holds from the next
+    /// dial, newcomer or session on; the rest of the options is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Option`], [`Error::SoMark`]; then nothing changes.
+    pub fn change(&self, options: &Options) -> Result<(), Error> {
+        self.shared.changeable.change(options)
     }
 
     /// Says a word to the peer's shell; nothing tells whether it hears it. False if too many wait.

@@ -173,6 +173,16 @@ impl NativeTunnel {
         Ok(promised)
     }
 
+    /// Takes from other options what may change while the tunnel is open; the failure, if they are
+    /// refused.
+    #[napi]
+    pub fn change(&self, options: NativeOptions) -> Option<NativeFailure> {
+        let changed = options
+            .parse()
+            .and_then(|options| self.tunnel.change(&options));
+        changed.err().map(|error| NativeFailure::from(&error))
+    }
+
     /// Says a word to the peer's shell; whether it hears it, only its answer tells. False if too
     /// many wait to be sent.
     #[napi]

@@ -17,7 +17,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Knows what keeps hop 0 outside, and where it was found last.
 pub struct Approach {
     keeper: Keeper,
-    known: RefCell<Vec<SocketAddr>>,
+    /// Of which host and port, and the addresses.
+    known: RefCell<Option<(Host, u16, Vec<SocketAddr>)>>,
 }
 
 impl Approach {
@@ -31,7 +32,11 @@ impl Approach {
 
     /// The addresses of hop 0: those it has now, or had last when nobody answers.
     pub(super) async fn resolve(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let known = self.known.borrow().clone();
+        let known = match &*self.known.borrow() {
+            Some((of_host, of_port, known)) if of_host == host && *of_port == port => known.clone(),
+            // A way that was changed begins anew.
+            _ => Vec::new(),
+        };
         let answer = if known.is_empty() {
             resolve(host, port).await
         } else {
@@ -41,7 +46,7 @@ impl Approach {
         };
         match answer {
             Ok(addresses) => {
-                *self.known.borrow_mut() = addresses.clone();
+                *self.known.borrow_mut() = Some((host.clone(), port, addresses.clone()));
                 Ok(addresses)
             }
             Err(_) if !known.is_empty() => Ok(known),

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -42,7 +43,8 @@ const LISTENER: u64 = 0;
 /// A listener and those who came to it.
 pub struct Door {
     listener: Listener,
-    admission: Admission,
+    /// May be replaced by others while newcomers come.
+    admission: Arc<Mutex<Admission>>,
     epoll: OwnedFd,
     ours: Hello,
     decoder: Decoder,
@@ -60,7 +62,11 @@ pub struct Door {
 
 impl Door {
     /// Opens the door. `ours` is what this end says of itself.
-    pub fn new(listener: Listener, admission: Admission, ours: Hello) -> io::Result<Door> {
+    pub fn new(
+        listener: Listener,
+        admission: Arc<Mutex<Admission>>,
+        ours: Hello,
+    ) -> io::Result<Door> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(LISTENER);
         epoll::add(&epoll, &listener, data, epoll::EventFlags::IN)?;
@@ -171,7 +177,13 @@ impl Door {
     }
 
     fn welcome(&mut self, stream: Stream, stats: &Stats, notices: &Notices) {
-        if let Err(why) = self.admission.judge(&stream.socket) {
+        let admission = self
+            .admission
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let judged = admission.judge(&stream.socket);
+        drop(admission);
+        if let Err(why) = judged {
             stats.peers_refused.add(1);
             notices.warn("not-allowed", format!("refused {}: {why}", stream.peer));
             return;

@@ -30,10 +30,10 @@ impl TunnelThread<'_> {
 
     /// A stream to whoever comes, or goes, first.
     pub(super) async fn reach_peer(&self) -> Result<Stream, Error> {
-        match (&self.options.role, &self.door) {
-            (Role::Serve { .. }, Some(door)) => self.next_at(door).await,
-            (Role::Serve { .. }, None) => Err(Error::Internal("a server without listener".into())),
-            (Role::Dial(way), _) => self.dial(way).await,
+        match (self.shared.changeable.way(), &self.door) {
+            (Some(way), _) => self.dial(&way).await,
+            (None, Some(door)) => self.next_at(door).await,
+            (None, None) => Err(Error::Internal("a server without listener".into())),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::changeable::Changeable;
 use super::desk::Desk;
 use crate::error::Error;
 use crate::notices::Notices;
@@ -13,6 +14,7 @@ pub(super) struct Shared {
     pub(super) stats: Stats,
     pub(super) notices: Notices,
     pub(super) words: Words,
+    pub(super) changeable: Changeable,
     pub(super) desk: Mutex<Desk>,
 }
 

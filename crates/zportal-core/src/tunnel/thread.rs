@@ -17,7 +17,7 @@ use crate::address::Address;
 use crate::error::Error;
 use crate::link::{Approach, Listener, NetworkWatch, Stream, Transport};
 use crate::route::{self, Cidr, Keeper};
-use crate::seat::{Admission, Door, not_opened};
+use crate::seat::{Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Acquaintance, Session, Surroundings};
@@ -143,7 +143,6 @@ fn is_final(end: &Error) -> bool {
 pub(super) struct TunnelThread<'a> {
     pub(super) shared: &'a Shared,
     pub(super) wake: &'a Wake,
-    pub(super) options: &'a Options,
     ring: Ring,
     /// Where newcomers wait, on a server.
     pub(super) door: Option<RefCell<Door>>,
@@ -164,16 +163,13 @@ impl<'a> TunnelThread<'a> {
     async fn open(
         shared: &'a Shared,
         wake: &'a Wake,
-        options: &'a Options,
+        options: &Options,
         ring: Ring,
     ) -> Result<TunnelThread<'a>, Error> {
         // The listener first: an address in use is the commoner mistake, and a TUN that appears
         // and goes again disturbs routing daemons.
         let listener = match &options.role {
-            Role::Serve { bind, mark, allow } => {
-                let listener = Listener::bind_marked(bind, *mark)?;
-                Some((listener, Admission::at(bind, allow)))
-            }
+            Role::Serve { bind, mark, .. } => Some(Listener::bind_marked(bind, *mark)?),
             Role::Dial(way) => {
                 way.check()?;
                 None
@@ -181,7 +177,8 @@ impl<'a> TunnelThread<'a> {
         };
         let tun = Tun::open(&options.tun).await?;
         let hello = hello(options, &tun)?;
-        let door = listener.map(|(listener, admission)| Door::new(listener, admission, hello));
+        let door =
+            listener.map(|listener| Door::new(listener, shared.changeable.admission(), hello));
         let door = match door {
             Some(door) => Some(RefCell::new(door.map_err(|cause| not_opened(&cause))?)),
             None => None,
@@ -190,7 +187,6 @@ impl<'a> TunnelThread<'a> {
         Ok(TunnelThread {
             shared,
             wake,
-            options,
             ring,
             door,
             // After the TUN, whose own coming is no news.
@@ -293,7 +289,8 @@ impl<'a> TunnelThread<'a> {
         if stream.transport != Transport::Tcp {
             return;
         }
-        let wanted = self.options.congestion.as_deref();
+        let wanted = self.shared.changeable.congestion();
+        let wanted = wanted.as_deref();
         let name = wanted.unwrap_or(DEFAULT_CONGESTION);
         let set = rustix::net::sockopt::set_tcp_congestion(&stream.socket, name);
         let used = rustix::net::sockopt::tcp_congestion(&stream.socket);
