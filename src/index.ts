@@ -2,7 +2,8 @@
  * ZPortal carries IP packets over one byte stream: TCP, a Unix socket, or either through a chain of SOCKS5 and HTTP
  * proxies and Tor.
  *
- * {@link openTunnel} is the whole of it; {@link diagnose} finds out beforehand whether it would work. Sizes are in bytes
+ * {@link openTunnel} is the whole of it; {@link diagnose} finds out beforehand whether it would work, and
+ * {@link findTunnel} asks tunnels that run already, such as those of `zportal up`. Sizes are in bytes
  * and times in milliseconds throughout. Whatever fails is a {@link ZPortalError} with a stable code.
  *
  * @packageDocumentation
@@ -15,6 +16,9 @@ export type { Finding, FindingId, FindingStatus } from './doctor/finding.js'
 export { ERROR_CODES, ZPortalError } from './errors.js'
 export type { ErrorCode, ErrorDetails, OptionProblem } from './errors.js'
 export type { ClientOptions, CommonOptions, Hooks, ServerOptions, TunnelOptions } from './options.js'
+export { findTunnel, listTunnels, RunningTunnel, waitForTunnel } from './running.js'
+export type { Change, Reason, Reloaded, RunningEvent, TunnelStatus, TunnelTarget } from './running.js'
+export type { Rates } from './face/rates.js'
 export { openTunnel } from './tunnel.js'
 export type {
   Hop,

@@ -17,7 +17,7 @@ import { microsocks, SOCKS_PORT } from '../harness/microsocks.js'
 import type { Namespace } from '../harness/namespace.js'
 import { listening } from '../harness/proc.js'
 import { INNER, innerOf, PORT, proxyLine, type Stop } from '../harness/topology.js'
-import { event, up, ZPORTAL } from '../harness/zportal.js'
+import { event, up, zportal, ZPORTAL } from '../harness/zportal.js'
 
 const FORBID_IO_URING = fileURLToPath(new URL('../harness/inside/forbid-io-uring.pl', import.meta.url))
 
@@ -223,6 +223,17 @@ endToEnd('the doctor', (lab) => {
       })
       expect((await dial(''))?.message).toContain('says nothing')
       expect((await dial('s.end()'))?.message).toContain('ends them at once')
+    })
+
+    test('a network that is routed elsewhere already, and one that is free', async () => {
+      const args = ['-a', '10.10.0.2/24', '-c', `${proxies[0].address}:${PORT}`, '--dial-timeout', '1']
+      const taken = (await doctor([...args, '--route', '192.0.2.0/28']))['inner.routes']
+      expect(taken).toMatchObject({ status: 'fail', code: 'ZP_ROUTE_EXISTS' })
+      // A tunnel says the same.
+      const tunnel = zportal(client.namespace, ['up', ...args, '--route', '192.0.2.0/28'])
+      expect((await tunnel.exitsWith(1)).stderr).toMatch(/^ZP_ROUTE_EXISTS: /m)
+      const free = (await doctor([...args, '--route', '198.51.100.0/24', '--route', '0.0.0.0/0']))['inner.routes']
+      expect(free?.status).toBe('pass')
     })
 
     test('a first hop that the tunnel would swallow', async () => {

@@ -242,6 +242,11 @@ describe('metrics', () => {
     expect(sample(families, 'zportal_reconnects_total', {})).toBe(2)
   })
 
+  test.each(Object.keys(NO_STATS))('have %s somewhere', (key) => {
+    const told = (value: number) => metricsText({ ...STATUS, stats: { ...NO_STATS, [key]: value } })
+    expect(told(1_000_000)).not.toBe(told(0))
+  })
+
   test('leave out what an older core does not count', () => {
     const stats = Object.fromEntries(Object.entries(NO_STATS).filter(([key]) => key !== 'rttUs')) as typeof NO_STATS
     expect(parseMetrics(metricsText({ ...STATUS, stats })).has('zportal_rtt_seconds')).toBe(false)

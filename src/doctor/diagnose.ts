@@ -13,11 +13,12 @@ import type { NativeProbe } from '../native-probe.js'
 import type { CommonOptions, ParsedOptions, TunnelOptions } from '../options.js'
 import { parseOptions } from '../options.js'
 import type { MachineFacts } from './facts.js'
-import { hasCongestionModule, interfaceAddresses, machineFacts, unixPathState } from './facts.js'
+import { hasCongestionModule, interfaceAddresses, machineFacts, systemRoutes, unixPathState } from './facts.js'
 import type { Finding } from './finding.js'
 import { fail, FINDING_IDS, pass } from './finding.js'
 import * as machine from './machine.js'
 import * as network from './network.js'
+import { judgeRoutes } from './routes.js'
 
 /** Version of the shape of {@link Diagnosis}; a field that is added does not change it. */
 const DIAGNOSIS_VERSION = 1
@@ -77,6 +78,11 @@ async function withAddon(
     ...(hasEnd && isUnix(outerAddress(options)) ? [] : [await congestion(probe, options, facts)]),
     network.judgeMtu(options.mtuBytes),
     ...network.judgeAddresses(options.addresses, interfaceAddresses(), { name: options.name, ipv6: facts.ipv6 }),
+    ...judgeRoutes(options.routes, systemRoutes(), {
+      name: options.name,
+      isServer: hasEnd && options.role === 'server',
+      ipv6: facts.ipv6,
+    }),
     ...(hasEnd ? await end(probe, options) : []),
   ]
 }

@@ -4,6 +4,8 @@ import { lstatSync, openSync, readFileSync, closeSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { NetworkInterfaceInfo } from 'node:os'
 import { networkInterfaces, release } from 'node:os'
+import type { SystemRoute } from './routes.js'
+import { parseRoutes } from './routes.js'
 
 /** CAP_NET_ADMIN of linux/capability.h. */
 const NET_ADMIN_BIT = 12n
@@ -56,6 +58,11 @@ export function interfaceAddresses(): readonly (NetworkInterfaceInfo & { readonl
   return Object.entries(networkInterfaces()).flatMap(([device, infos = []]) =>
     infos.map((info) => ({ ...info, device })),
   )
+}
+
+/** The routes of the main table, and for IPv6 of the others with them. */
+export function systemRoutes(): SystemRoute[] {
+  return parseRoutes(read('/proc/net/route'), read('/proc/net/ipv6_route'))
 }
 
 /** What is at a path where a Unix socket is to be. */

@@ -18,6 +18,7 @@ export const FINDING_IDS = [
   'tcp.congestion',
   'inner.mtu',
   'inner.addresses',
+  'inner.routes',
   'listen.address',
   'way.overlap',
   'proxy.N',
