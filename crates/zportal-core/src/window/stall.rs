@@ -6,6 +6,7 @@
 //! acknowledged, and the next proxy acknowledges up to 40 ms later, or with what it has to send
 //! itself. Between two such proxies all stands still whenever neither end sends: if we wait for a
 //! report, and the report waits for us. Radio links that gather what they send look the same.
+//! `tests/chain` has such proxies.
 
 #![forbid(unsafe_code)]
 
