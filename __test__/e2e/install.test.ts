@@ -98,6 +98,9 @@ endToEnd('the installed package', (lab) => {
     }
     const { sent, received } = await transfer(hosts.client, { namespace: hosts.server, address: INNER.server.ipv4 })
     expect(received).toEqual(sent)
+    // It has a thread of its own, whose file has to be where the package puts it.
+    const bench = zportal(hosts.client, 'bench', '--time', '1')
+    expect((await bench.exitsWith(0)).stdout).toMatch(/^grade [A-F]/m)
     for (const end of [client, server]) {
       end.signal('SIGTERM')
       await end.exitsWith(0)

@@ -171,7 +171,8 @@ function judgePeer(hop: HopProbe, ms: number, mtuBytes: number): Finding[] {
     case 'reached':
     case undefined:
   }
-  const cure = 'none is needed if the other end is an original zportald; else compare the address and port'
+  const cure =
+    'none is needed if it is an original zportald, or a ZPortal that has a peer already; else compare address and port'
   return [warn(id, `${address} accepts connections (${ms} ms) and says nothing`, cure, { ms })]
 }
 
