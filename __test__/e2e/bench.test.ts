@@ -67,7 +67,7 @@ endToEnd('bench', (lab) => {
     expect(await listeners(client)).toEqual([])
   })
 
-  test('goes on for people, from the end that listens, and can be broken off', async () => {
+  test('from the end that listens: one at a time, broken off, begun again, and over when the peer is lost', async () => {
     await serve()
     const dialing = await dial()
     const broken = bench(server, '--time', '60')
@@ -76,11 +76,6 @@ endToEnd('bench', (lab) => {
     expect((await bench(server).exitsWith(1)).stderr).toMatch(/^ZP_BENCH: the peer takes part in another bench/)
     broken.signal('SIGKILL')
     await until('nothing to listen', 10_000, async () => (await listeners(client)).length === 0)
-
-    const { stdout } = await bench(server, '--time', '1', '--streams', '1').exitsWith(0)
-    expect(stdout).toMatch(/^zt0 with 192\.0\.2\.2:\d+ \(v1 .*\), 1 stream, 1 s each way\n/)
-    expect(stdout).toMatch(/^download +[\d.]+ Mbit\/s .*\nupload +[\d.]+ Mbit\/s /m)
-    expect(stdout).toMatch(/^grade [A-F]\+?: ping rises by /m)
 
     const lost = bench(server, '--time', '60')
     await until('the other end to listen', 10_000, async () => (await listeners(client)).length === 2)
