@@ -4,7 +4,7 @@
  *     node scripts/fuzz.mjs [--minutes N | --seconds N] [LAW...]     each law for so long; 1 minute each
  *
  * libFuzzer on stable Rust: coverage is switched on in LLVM itself, and since none of the parsers is unsafe no sanitizer
- * is missed. What breaks a law, or takes longer than a second, is kept in fuzz/corpus/LAW, where `cargo test` replays it
+ * is missed. What breaks a law, or takes longer than ten seconds, is kept in fuzz/corpus/LAW, where `cargo test` replays it
  * for good. Everything else that was found is thrown away: the corpus in the repository stays small.
  */
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -73,7 +73,7 @@ async function fuzz(program, law, seconds, work) {
   const { code, output } = await run(
     program,
     [
-      ...[`-max_total_time=${seconds}`, `-max_len=${INPUT_MAX_BYTES}`, '-timeout=1', '-rss_limit_mb=1024'],
+      ...[`-max_total_time=${seconds}`, `-max_len=${INPUT_MAX_BYTES}`, '-timeout=10', '-rss_limit_mb=1024'],
       ...['-print_final_stats=1', `-artifact_prefix=${artifacts}/`, found, corpus],
     ],
     { quiet: true, env: { ZPORTAL_LAW: law } },
