@@ -3,7 +3,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ZPortalError } from '../errors.js'
-import { describe } from '../options.js'
+import { describe } from '../option-fields.js'
 import { readShape } from './schema.js'
 import { hasPlainPassword, placeOf, SecretError, withSecrets } from './secrets.js'
 import type { Settings } from './settings.js'

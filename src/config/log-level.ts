@@ -2,7 +2,7 @@
 
 import { ZPortalError } from '../errors.js'
 import type { TunnelOptions } from '../options.js'
-import { describe } from '../options.js'
+import { describe } from '../option-fields.js'
 
 export const LOG_LEVELS = ['info', 'warn', 'error'] as const
 

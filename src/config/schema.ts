@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { describe } from '../options.js'
+import { describe } from '../option-fields.js'
 import { nearest } from './nearest.js'
 import type { Kind, Setting } from './settings.js'
 import { SETTINGS } from './settings.js'
