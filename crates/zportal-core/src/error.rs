@@ -282,7 +282,7 @@ pub enum Error {
         returned: bool,
     },
     /// The peer answers no question any more.
-    #[error("the peer has said nothing for {silent_ms} ms, though it was asked{}", since(*network_changed))]
+    #[error("the peer has answered nothing for {silent_ms} ms, though it was asked{}", since(*network_changed))]
     PeerSilent {
         /// For how long, milliseconds.
         silent_ms: u64,

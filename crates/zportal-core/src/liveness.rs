@@ -15,7 +15,7 @@ pub const LOOK_EVERY_NS: u64 = 1_000_000_000;
 /// Looks that are further apart than this mean that this end did not run, nanoseconds. Below, it is
 /// only a busy machine.
 pub const SLEPT_NS: u64 = 3 * LOOK_EVERY_NS;
-/// After the network has changed, a peer that is not heard within this time and a few round trips
+/// After the network has changed, a peer that answers nothing within this time and a few round trips
 /// is not reached any more over this link, nanoseconds: TCP would ask again only after a pause that
 /// has doubled with every loss.
 pub const CHANGED_MAX_NS: u64 = 1_500_000_000;
@@ -29,7 +29,7 @@ pub enum Verdict {
     Lives,
     /// It is silent for so long, nanoseconds.
     Silent(u64),
-    /// It is silent since the network has changed, for so long, nanoseconds.
+    /// It has answered nothing since the network has changed, for so long, nanoseconds.
     LostOnTheWay(u64),
 }
 
@@ -39,7 +39,7 @@ pub struct Liveness {
     /// When it was last heard, or got its chance anew.
     heard_ns: u64,
     looked_ns: u64,
-    /// When the network changed, and by when something must have been heard since.
+    /// When the network changed, and by when something must have been answered since.
     changed: Option<(u64, u64)>,
 }
 
@@ -63,6 +63,12 @@ impl Liveness {
     /// Notes that bytes of the peer have come, whatever they are.
     pub fn heard(&mut self, now_ns: u64) {
         self.heard_ns = self.heard_ns.max(now_ns);
+    }
+
+    /// Notes that the peer has answered: so this end is heard, too. After a change of the network
+    /// only that counts, because one direction may flow while the other waits for a timer of TCP's.
+    pub fn answered(&mut self, now_ns: u64) {
+        self.heard(now_ns);
         self.changed = None;
     }
 

@@ -73,13 +73,24 @@ fn after_a_change_of_the_network_the_time_is_short() {
 }
 
 #[test]
-fn whoever_is_heard_after_the_change_has_the_whole_time() {
+fn whoever_answers_after_the_change_has_the_whole_time() {
     let mut liveness = Liveness::new(0);
     liveness.network_changed(200 * MS, 20 * MS);
-    liveness.heard(300 * MS);
+    liveness.answered(300 * MS);
     let (dead_at, verdict) = until_dead(&mut liveness, 300 * MS);
     assert!(dead_at >= 300 * MS + SILENCE_MAX_NS);
     assert!(matches!(verdict, Verdict::Silent(_)));
+}
+
+#[test]
+fn to_be_heard_after_the_change_is_not_to_answer() {
+    let mut liveness = Liveness::new(0);
+    liveness.network_changed(200 * MS, 0);
+    liveness.heard(300 * MS);
+    liveness.heard(1600 * MS);
+    let (lost_at, verdict) = until_dead(&mut liveness, 300 * MS);
+    assert_eq!(lost_at, 200 * MS + CHANGED_MAX_NS);
+    assert_eq!(verdict, Verdict::LostOnTheWay(CHANGED_MAX_NS));
 }
 
 proptest! {

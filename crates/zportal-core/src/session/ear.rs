@@ -15,12 +15,15 @@ pub(super) struct Ear<'s, 'a> {
     pub(super) probe: &'s mut Probe,
     /// Behind CLOSE nothing follows.
     pub(super) is_closing: bool,
+    /// Whether the peer has said something that shows that it hears us.
+    pub(super) is_answered: bool,
     pub(super) around: &'s Surroundings<'a>,
 }
 
 impl Hear for Ear<'_, '_> {
     fn learnt(&mut self, peer: &Peer) {
         let around = self.around;
+        self.is_answered = true;
         (around.acquaintance).heard(matches!(peer.speech(), Speech::Extended { .. }));
         let theirs = match peer.speech() {
             Speech::Extended { hello, .. } => hello.is_relayed,
@@ -62,6 +65,7 @@ impl Hear for Ear<'_, '_> {
                 Ok(())
             }
             Control::Pong(pong) => {
+                self.is_answered = true;
                 self.probe.on_pong(self.now_ns, &pong);
                 let stats = self.around.stats;
                 stats.rtt_us.set(self.probe.rtt_ns() / 1000);

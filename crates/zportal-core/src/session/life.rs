@@ -1,5 +1,6 @@
 //! Whether the peer of a session still lives, and whether the network still leads to it.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::peer::Speech;
@@ -82,17 +83,24 @@ impl Session<'_> {
         is_due.then(|| self.clock + Duration::from_nanos(liveness.look_at()))
     }
 
-    /// The kernel has announced something: if the way to the peer may be another one now, the peer
-    /// is asked at once.
+    /// The kernel has announced something: if the way to the peer may be there again, or another one,
+    /// what waits goes out, and the peer is asked at once.
     pub(super) fn network_changed(&mut self) {
         let came_back = self
             .around
             .network
             .is_some_and(|network| network.borrow_mut().came_back());
+        if !came_back {
+            return;
+        }
+        self.pace.push(self.stream.socket.as_fd());
         let now_ns = self.now_ns();
-        if came_back && let Some(liveness) = &mut self.liveness {
-            liveness.network_changed(now_ns, self.probe.rtt_ns());
+        if let Some(liveness) = &mut self.liveness {
             self.probe.hurry();
+            // Only a client has another way to the peer; a server waits for what the peer does.
+            if self.around.door.is_none() {
+                liveness.network_changed(now_ns, self.probe.rtt_ns());
+            }
         }
     }
 }

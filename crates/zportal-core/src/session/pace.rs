@@ -155,6 +155,15 @@ impl Pace {
         }
     }
 
+    /// Lets TCP send at once what it holds back. What a device did not take while it was down waits
+    /// for a timer that has grown to seconds, also when the device is there again.
+    pub fn push(&self, socket: BorrowedFd<'_>) {
+        if self.transport == Transport::Tcp {
+            // It is on already: setting it sends what waits (tcp(7)). A refusal costs that time.
+            let _ = rustix::net::sockopt::set_tcp_nodelay(socket, true);
+        }
+    }
+
     fn path(&self, socket: BorrowedFd<'_>) -> Option<Path> {
         match self.transport {
             Transport::Tcp => Path::of(socket),

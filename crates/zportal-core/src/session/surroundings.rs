@@ -17,7 +17,7 @@ pub struct Surroundings<'a> {
     pub tun: &'a Tun,
     /// Where newcomers wait, on a server.
     pub door: Option<&'a mut Door>,
-    /// What tells a client that its network has changed.
+    /// What tells that the network here has changed.
     pub network: Option<&'a RefCell<NetworkWatch>>,
     /// What earlier links have taught about the peer; nothing where anybody may come.
     pub acquaintance: &'a Acquaintance,

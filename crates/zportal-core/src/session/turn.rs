@@ -226,12 +226,17 @@ impl<'a> Session<'a> {
             outbound: &mut self.outbound,
             probe: &mut self.probe,
             is_closing: self.closing_at.is_some(),
+            is_answered: false,
             around: &self.around,
         };
         let around = &self.around;
         let delivered = self
             .inbound
             .deliver(around.tun, &mut self.peer, around.stats, &mut ear);
+        let (now_ns, is_answered) = (ear.now_ns, ear.is_answered);
+        if is_answered && let Some(liveness) = &mut self.liveness {
+            liveness.answered(now_ns);
+        }
         // A server that is busy says so in one breath with its HELLO: it never was the peer.
         let is_refused = matches!(delivered, Err(Error::PeerBusy { .. }));
         if *self.peer.speech() != Speech::Unknown && !is_refused {

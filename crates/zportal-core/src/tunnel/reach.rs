@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::idle::watch;
 use super::request::Role;
 use super::thread::TunnelThread;
+use crate::address::Address;
 use crate::error::Error;
 use crate::link::{self, NetworkWatch, Stream, Way};
 use crate::seat::Door;
@@ -135,10 +136,10 @@ impl TunnelThread<'_> {
     }
 }
 
-/// Watches the network for a client; without it, pauses are only waited out.
+/// Watches the network, unless nobody comes over it; without it, pauses are only waited out.
 pub(super) fn watch_network(role: &Role) -> Option<RefCell<NetworkWatch>> {
     match role {
-        Role::Serve { .. } => None,
-        Role::Dial { .. } => NetworkWatch::open().ok().map(RefCell::new),
+        Role::Serve { bind, .. } if !matches!(bind, Address::Tcp { .. }) => None,
+        Role::Serve { .. } | Role::Dial(_) => NetworkWatch::open().ok().map(RefCell::new),
     }
 }

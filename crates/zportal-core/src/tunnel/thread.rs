@@ -146,7 +146,8 @@ pub(super) struct TunnelThread<'a> {
     ring: Ring,
     /// Where newcomers wait, on a server.
     pub(super) door: Option<RefCell<Door>>,
-    /// What tells a client that dialing again is worth it.
+    /// What tells that the network is back: for a client that dialing again is worth it, for both
+    /// that what waits to be sent can be.
     pub(super) network: Option<RefCell<NetworkWatch>>,
     /// How a client comes to hop 0, if the tunnel has routes that could be in the way.
     pub(super) approach: Option<Approach>,
