@@ -48,6 +48,11 @@ const server = createServer({ allowHalfOpen: true }, (near) => {
     if (fault.farGone) far.destroy()
   })
 })
+// Also by a signal its socket's file goes with it.
+process.on('SIGTERM', () => {
+  server.close()
+  process.exit(0)
+})
 server.listen(place(listen), () => console.log(JSON.stringify({ listening: true })))
 
 /** Passes bytes one way, as the fault of the moment lets them. */
