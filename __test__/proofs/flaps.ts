@@ -44,8 +44,10 @@ export async function flaps(hosts: Pair, count: number): Promise<void> {
     back.push(performance.now() - upAt)
   }
   const worst = Math.max(...back)
+  const turn = back.indexOf(worst)
+  const which = `flap ${turn + 1}, ${turn % 2 === 0 ? 'client' : 'server'}, out for ${OUT_MS[turn % OUT_MS.length]} ms`
   const told = { proof: `${count} link flaps`, unit: 'ms' } as const
-  tell({ ...told, what: 'traffic after the link came back, at worst', value: worst, atMost: BACK_MS })
+  tell({ ...told, what: `traffic after the link came back, at worst (${which})`, value: worst, atMost: BACK_MS })
   tell({ ...told, what: 'in the mean', value: back.reduce((sum, ms) => sum + ms, 0) / count })
   // Not of a client that waits: it is the pauses that must be seen to be short.
   await client.stop()
