@@ -18,7 +18,7 @@ pub const SLEPT_NS: u64 = 3 * LOOK_EVERY_NS;
 /// After the network has changed, a peer that answers nothing within this time and a few round trips
 /// is not reached any more over this link, nanoseconds: TCP would ask again only after a pause that
 /// has doubled with every loss.
-pub const CHANGED_MAX_NS: u64 = 1_500_000_000;
+pub const CHANGED_MAX_NS: u64 = 1_000_000_000;
 /// Round trips that are added to that.
 const CHANGED_ROUND_TRIPS: u64 = 4;
 

@@ -19,6 +19,12 @@ const DIAL_YOUNG: Duration = Duration::from_millis(100);
 /// So often a dial begins anew because the network came back: where something is always coming
 /// and going, a long way through proxies must still get its time.
 const DIALS_MAX: usize = 4;
+/// For so long after the network came back a host that is not reached is tried again soon: whom the
+/// kernel asked for the host's hardware address before has not heard it, and it asks three times,
+/// a second apart (arp(7), mcast_solicit), before it asks anew.
+const SETTLING: Duration = Duration::from_secs(4);
+/// After this time.
+const DIAL_AGAIN: Duration = Duration::from_millis(200);
 
 impl TunnelThread<'_> {
     /// Waits for a while, or until the network has come back since the last dial began.
@@ -91,7 +97,22 @@ impl TunnelThread<'_> {
         self.dial_once(way).await
     }
 
+    /// Dials, as often as the network needs to settle.
     async fn dial_once(&self, way: &Way) -> Result<Stream, Error> {
+        loop {
+            let outcome = self.dial_now(way).await;
+            let is_settling =
+                (self.came_back_at.get()).is_some_and(|moment| moment.elapsed() < SETTLING);
+            match &outcome {
+                Err(error) if is_settling && is_unreached(error) => {
+                    tokio::time::sleep(DIAL_AGAIN).await;
+                }
+                _ => return outcome,
+            }
+        }
+    }
+
+    async fn dial_now(&self, way: &Way) -> Result<Stream, Error> {
         match &self.approach {
             Some(approach) => link::dial_outside(way, approach).await,
             None => link::dial(way).await,
@@ -120,6 +141,7 @@ impl TunnelThread<'_> {
             match announcements.readable().await {
                 Ok(mut event) => {
                     if network.borrow_mut().came_back() {
+                        self.came_back_at.set(Some(Instant::now()));
                         return;
                     }
                     event.clear_ready();
@@ -130,10 +152,20 @@ impl TunnelThread<'_> {
     }
 
     fn forget_announcements(&self) {
-        if let Some(network) = &self.network {
-            network.borrow_mut().came_back();
+        let network = self.network.as_ref();
+        if network.is_some_and(|network| network.borrow_mut().came_back()) {
+            self.came_back_at.set(Some(Instant::now()));
         }
     }
+}
+
+/// Whether hop 0 was not reached at all.
+fn is_unreached(error: &Error) -> bool {
+    let is_no_way = matches!(
+        error.errno(),
+        Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN)
+    );
+    is_no_way && error.hop() == Some(0)
 }
 
 /// Watches the network, unless nobody comes over it; without it, pauses are only waited out.
