@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz`: looks for bytes that break a law of the parsers (fuzz/laws.rs), two laws at a time.
+ * `npm run fuzz`: looks for bytes that break a law of the parsers (fuzz/laws.rs), four laws at a time.
  *
  *     node scripts/fuzz.mjs [--minutes N | --seconds N] [LAW...]     each law for so long; 1 minute each
  *
@@ -24,7 +24,7 @@ const COVERAGE = [
   '-Ccodegen-units=1',
   '--cfg=fuzzing',
 ]
-const AT_ONCE = 2
+const AT_ONCE = 4
 /** Frames and packets are the longest inputs; what is longer only slows the search. */
 const INPUT_MAX_BYTES = 20_000
 

@@ -27,6 +27,12 @@ export type StreamAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'unixa'; readonly name: string }
 
+/** A TCP address that only this machine can reach. */
+export interface LoopbackAddress {
+  readonly host: string
+  readonly port: number
+}
+
 /** An address of the TUN device with the length of its network prefix. */
 export interface InnerAddress {
   readonly family: 4 | 6

@@ -1,10 +1,10 @@
 /**
  * What each option may be, by itself: which values are sound, what they become, and what is said about the others. The
- * rules across options are in options.ts.
+ * rules across options are in options.ts; no type that callers see is here, or they would need zod's.
  */
 
 import { z } from 'zod'
-import type { Parsed } from './address.js'
+import type { LoopbackAddress, Parsed } from './address.js'
 import { parseInnerAddress, parseNetwork, parseStreamAddress } from './address.js'
 import { DEFAULT_TOR, readPasswordFile } from './chain.js'
 import { parseProxy } from './proxy.js'
@@ -27,12 +27,6 @@ const HOOK_TIMEOUT_MAX_MS = 3_600_000
 const NAME_MAX_BYTES = 15
 /** As much of a refused string as a message shows. */
 const SHOWN_MAX_CHARS = 120
-
-/** A TCP address that only this machine can reach. */
-export interface LoopbackAddress {
-  readonly host: string
-  readonly port: number
-}
 
 /** What a message says about a value that was refused: the value, cut short, without user and password, and its type. */
 export function describe(value: unknown): string {

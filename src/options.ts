@@ -4,13 +4,13 @@
  */
 
 import { z } from 'zod'
-import type { InnerAddress, StreamAddress } from './address.js'
+import type { InnerAddress, LoopbackAddress, StreamAddress } from './address.js'
 import { formatInnerAddress, formatStreamAddress } from './address.js'
 import { chainOf } from './chain.js'
 import type { ParsedHooks } from './hook/tunnel-hooks.js'
 import type { OptionProblem } from './errors.js'
 import { ZPortalError } from './errors.js'
-import type { LoopbackAddress, Sound } from './option-fields.js'
+import type { Sound } from './option-fields.js'
 import { describe, FIELDS, MTU_MIN_IPV6_BYTES } from './option-fields.js'
 import type { Proxy } from './proxy.js'
 import type { Route } from './route.js'

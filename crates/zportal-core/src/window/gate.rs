@@ -1,5 +1,5 @@
-//! The limit holds nothing back before a queue was seen to stand on the path, and is lifted for a
-//! while when it does no good: when the path runs dry under it, or stays as long as it was.
+//! The limit is lifted when it does no good, because the path runs dry under it or stays as long as
+//! it was, and set again when a queue stands on the path.
 //!
 //! Of fast proxies nobody notices what they buffer, but to know their rate well enough to steer by
 //! it is hardly possible: round trips are far shorter than the moments in which such a proxy, or
@@ -14,19 +14,30 @@ use super::look::{DRY_NS, Seen};
 const STANDS_NS: u64 = 15_000_000;
 /// So many looks under the limit without a good one, and it is in vain.
 const VAIN_LOOKS: u32 = 10;
-/// And then it is not tried again for so long, nanoseconds.
+/// Then it is not tried again for so long, nanoseconds.
 const LIFTED_NS: u64 = 10_000_000_000;
 
 /// Whether to hold back.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Gate {
     is_shut: bool,
     vain_looks: u32,
     open_until_ns: u64,
 }
 
+impl Default for Gate {
+    /// Shut: what would be let into a proxy meanwhile is megabytes, seconds of a slow link.
+    fn default() -> Gate {
+        Gate {
+            is_shut: true,
+            vain_looks: 0,
+            open_until_ns: 0,
+        }
+    }
+}
+
 impl Gate {
-    /// Whether the limit has something to shorten.
+    /// Whether the limit may be of use.
     pub fn is_shut(&self) -> bool {
         self.is_shut
     }

@@ -195,8 +195,8 @@ impl Inflight {
         self.stalls.slack_ns().max(self.margin.ns())
     }
 
-    /// Whether a queue was seen that the limit can shorten.
-    pub fn has_queue(&self) -> bool {
+    /// Whether the limit may be of use here.
+    pub fn is_of_use(&self) -> bool {
         self.gate.is_shut()
     }
 

@@ -181,6 +181,6 @@ impl Probe {
         let is_known = self.understanding != Understanding::None;
         let is_watched = self.is_relayed && is_known && is_slow;
         self.inflight
-            .heed(now_ns, is_watched, is_watched && self.inflight.has_queue());
+            .heed(now_ns, is_watched, is_watched && self.inflight.is_of_use());
     }
 }
