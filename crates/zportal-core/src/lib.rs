@@ -13,6 +13,7 @@ pub mod gather;
 pub mod ip;
 pub mod link;
 pub mod liveness;
+mod lock;
 pub mod merge;
 pub mod notices;
 pub mod probe;

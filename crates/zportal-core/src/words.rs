@@ -2,8 +2,10 @@
 //! meaning is not the core's. Few wait in either direction, however many are said.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use crate::lock::held;
 
 /// Words of this end that may wait for the session's next turn.
 const WAITING_MAX: usize = 8;
@@ -50,7 +52,7 @@ impl Words {
 
     /// Leaves a word for the session to send; false if too many wait already.
     pub fn say(&self, text: String) -> bool {
-        let mut waiting = free(&self.waiting);
+        let mut waiting = held(&self.waiting);
         let fits = waiting.len() < WAITING_MAX;
         if fits {
             waiting.push_back(text);
@@ -60,16 +62,16 @@ impl Words {
 
     /// The word that has waited longest.
     pub fn next(&self) -> Option<String> {
-        free(&self.waiting).pop_front()
+        held(&self.waiting).pop_front()
     }
 
     /// Forgets what waits: it was meant for a peer that is gone.
     pub fn forget(&self) {
-        free(&self.waiting).clear();
+        held(&self.waiting).clear();
     }
 
     fn is_bearable(&self, now: Instant) -> bool {
-        let mut heard = free(&self.heard);
+        let mut heard = held(&self.heard);
         let is_over = |since: Instant| now.duration_since(since) >= HEARD_TIME;
         if heard.since.is_none_or(is_over) {
             *heard = Heard {
@@ -80,11 +82,6 @@ impl Words {
         heard.words = heard.words.saturating_add(1);
         heard.words <= HEARD_MAX
     }
-}
-
-fn free<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks can leave them half-changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use crate::route;
 use rustix::io::Errno;
@@ -24,6 +25,8 @@ const READ_BYTES: usize = 16 * 1024;
 const READS_MAX: usize = 64;
 /// Links whose state is remembered; with more, they are forgotten and learnt anew.
 const LINKS_MAX: usize = 1024;
+/// How long a network settles that came back.
+const SETTLING: Duration = Duration::from_secs(4);
 
 const MESSAGE_HEADER_BYTES: usize = 16;
 /// linux/rtnetlink.h, `struct ifinfomsg`.
@@ -34,6 +37,7 @@ const LINK_HEADER_BYTES: usize = 16;
 pub struct NetworkWatch {
     socket: OwnedFd,
     links: Links,
+    came_back_at: Option<Instant>,
     buffer: Box<[u8]>,
 }
 
@@ -47,6 +51,7 @@ impl NetworkWatch {
         Ok(NetworkWatch {
             socket,
             links: Links::default(),
+            came_back_at: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         })
     }
@@ -64,7 +69,17 @@ impl NetworkWatch {
                 Err(_) => break,
             }
         }
+        if came_back {
+            self.came_back_at = Some(Instant::now());
+        }
         came_back
+    }
+
+    /// Whether that was so recently that a host may not be reached yet although it can be: whoever
+    /// the kernel asked for the host's hardware address before has not heard it, and it asks three
+    /// times, a second apart (arp(7), mcast_solicit), before it asks anew.
+    pub fn is_settling(&self) -> bool {
+        (self.came_back_at).is_some_and(|moment| moment.elapsed() < SETTLING)
     }
 }
 

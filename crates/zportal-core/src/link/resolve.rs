@@ -5,12 +5,13 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::address::Host;
+use crate::lock::held;
 
 /// So many lookups may hang in the system's resolver at a time, in the whole process. A lookup
 /// cannot be called back: a tunnel that dials on while the name servers are silent would
@@ -61,7 +62,7 @@ impl Lookup {
             let answer = ask();
             drop(place);
             // Woken under the lock: whoever sees the answer knows that the waker is gone.
-            let mut shared = lock(&theirs);
+            let mut shared = held(&theirs);
             shared.answer = Some(answer);
             if let Some(waker) = shared.waker.take() {
                 waker.wake();
@@ -78,7 +79,7 @@ impl Future for Lookup {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut shared = lock(&self.0);
+        let mut shared = held(&self.0);
         match shared.answer.take() {
             Some(answer) => Poll::Ready(answer),
             None => {
@@ -91,12 +92,8 @@ impl Future for Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        lock(&self.0).waker = None;
+        held(&self.0).waker = None;
     }
-}
-
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One of the places for lookups, free again when dropped.

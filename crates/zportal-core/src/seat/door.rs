@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -16,6 +16,7 @@ use super::candidate::Candidate;
 use super::rules::{Ruling, Seat, Shown, rule};
 use crate::error::Error;
 use crate::link::{Listener, Stream};
+use crate::lock::held;
 use crate::notices::Notices;
 use crate::stats::Stats;
 use crate::wire::decoder::Decoder;
@@ -177,12 +178,7 @@ impl Door {
     }
 
     fn welcome(&mut self, stream: Stream, stats: &Stats, notices: &Notices) {
-        let admission = self
-            .admission
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let judged = admission.judge(&stream.socket);
-        drop(admission);
+        let judged = held(&self.admission).judge(&stream.socket);
         if let Err(why) = judged {
             stats.peers_refused.add(1);
             notices.warn("not-allowed", format!("refused {}: {why}", stream.peer));

@@ -1,11 +1,12 @@
 //! What may be changed while a tunnel is open: it holds from the next dial, the next newcomer, the
 //! next session on. Whoever sits now stays.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::request::{Options, Role};
 use crate::error::Error;
 use crate::link::Way;
+use crate::lock::held;
 use crate::seat::Admission;
 
 /// The options that others may replace while the thread runs.
@@ -69,11 +70,6 @@ impl Changeable {
     pub(super) fn congestion(&self) -> Option<String> {
         held(&self.congestion).clone()
     }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks can leave them half-changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -19,11 +19,7 @@ const DIAL_YOUNG: Duration = Duration::from_millis(100);
 /// So often a dial begins anew because the network came back: where something is always coming
 /// and going, a long way through proxies must still get its time.
 const DIALS_MAX: usize = 4;
-/// For so long after the network came back a host that is not reached is tried again soon: whom the
-/// kernel asked for the host's hardware address before has not heard it, and it asks three times,
-/// a second apart (arp(7), mcast_solicit), before it asks anew.
-const SETTLING: Duration = Duration::from_secs(4);
-/// After this time.
+/// While the network settles, a host that was not reached is tried again after this time.
 const DIAL_AGAIN: Duration = Duration::from_millis(200);
 
 impl TunnelThread<'_> {
@@ -101,8 +97,8 @@ impl TunnelThread<'_> {
     async fn dial_once(&self, way: &Way) -> Result<Stream, Error> {
         loop {
             let outcome = self.dial_now(way).await;
-            let is_settling =
-                (self.came_back_at.get()).is_some_and(|moment| moment.elapsed() < SETTLING);
+            let network = self.network.as_ref();
+            let is_settling = network.is_some_and(|network| network.borrow().is_settling());
             match &outcome {
                 Err(error) if is_settling && is_unreached(error) => {
                     tokio::time::sleep(DIAL_AGAIN).await;
@@ -141,7 +137,6 @@ impl TunnelThread<'_> {
             match announcements.readable().await {
                 Ok(mut event) => {
                     if network.borrow_mut().came_back() {
-                        self.came_back_at.set(Some(Instant::now()));
                         return;
                     }
                     event.clear_ready();
@@ -152,9 +147,8 @@ impl TunnelThread<'_> {
     }
 
     fn forget_announcements(&self) {
-        let network = self.network.as_ref();
-        if network.is_some_and(|network| network.borrow_mut().came_back()) {
-            self.came_back_at.set(Some(Instant::now()));
+        if let Some(network) = &self.network {
+            network.borrow_mut().came_back();
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::changeable::Changeable;
 use super::desk::Desk;
 use crate::error::Error;
+use crate::lock::held;
 use crate::notices::Notices;
 use crate::stats::Stats;
 use crate::words::Words;
@@ -20,10 +21,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
-        // Nothing runs under the lock that could leave the desk half-changed.
-        self.desk
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        held(&self.desk)
     }
 
     /// Makes the thread look at its requests.

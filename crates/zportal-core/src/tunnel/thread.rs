@@ -149,8 +149,6 @@ pub(super) struct TunnelThread<'a> {
     /// What tells that the network is back: for a client that dialing again is worth it, for both
     /// that what waits to be sent can be.
     pub(super) network: Option<RefCell<NetworkWatch>>,
-    /// When it last told so.
-    pub(super) came_back_at: Cell<Option<Instant>>,
     /// How a client comes to hop 0, if the tunnel has routes that could be in the way.
     pub(super) approach: Option<Approach>,
     pub(super) tun: Tun,
@@ -194,7 +192,6 @@ impl<'a> TunnelThread<'a> {
             door,
             // After the TUN, whose own coming is no news.
             network: watch_network(&options.role),
-            came_back_at: Cell::new(None),
             approach,
             wake_events: watch(wake)?,
             hello,
