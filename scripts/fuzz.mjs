@@ -21,7 +21,6 @@ const COVERAGE = [
   ...['level=4', 'inline-8bit-counters', 'pc-table', 'trace-compares'].map(
     (option) => `-Cllvm-args=-sanitizer-coverage-${option}`,
   ),
-  '-Ccodegen-units=1',
   '--cfg=fuzzing',
 ]
 const AT_ONCE = 4

@@ -54,7 +54,7 @@ impl Path {
         loop {
             self.send();
             let answer_ns = self.pings.front().map_or(u64::MAX, |ping| ping.0);
-            let ping_ns = self.window.ping_at().max(self.now_ns + 1);
+            let ping_ns = self.window.ping_at(false).max(self.now_ns + 1);
             self.now_ns = answer_ns.min(ping_ns).min(until_ns);
             if let Some((_, sent_ns, delivered_bytes)) =
                 self.pings.pop_front_if(|ping| ping.0 <= self.now_ns)
@@ -255,7 +255,7 @@ fn what_is_sent_is_asked_about_in_time() {
     assert!(!window.ping_due(IDLE_PING_NS - 1));
     assert!(window.ping_due(IDLE_PING_NS));
     window.on_sent(10, 100);
-    assert!(window.ping_at() <= 50 * MS);
+    assert!(window.ping_at(false) <= 50 * MS);
     while window.may_send() > 0 {
         window.on_sent(10, PACKET_BYTES);
     }
@@ -349,7 +349,7 @@ fn any_reports_leave_it_open() {
                     Event::Wait(step_ns) => now_ns = now_ns.saturating_add(step_ns),
                 }
                 prop_assert!(window.limit_bytes() >= PACKET_BYTES, "{:?}", window.phase());
-                let _ = (window.may_send(), window.ping_at());
+                let _ = (window.may_send(), window.ping_at(false));
                 if let Phase::Down(down) = window.phase() {
                     prop_assert!(down.target_bytes >= PACKET_BYTES);
                 }

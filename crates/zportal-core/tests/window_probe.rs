@@ -39,23 +39,28 @@ fn nothing_is_asked_before_the_peer_has_shown_that_it_can_answer() {
     let mut probe = Probe::new(0, PACKET_BYTES, false);
     probe.on_sent(0, 100_000);
     assert_eq!(probe.ping_at(), None);
-    assert_eq!(probe.ping(IDLE_PING_NS, NOTHING), None);
+    assert_eq!(probe.ping(IDLE_PING_NS, false, NOTHING), None);
     probe.learnt(0, Features::VNET, false);
-    assert_eq!(probe.ping(IDLE_PING_NS, NOTHING), None);
+    assert_eq!(probe.ping(IDLE_PING_NS, false, NOTHING), None);
     probe.learnt(0, Features::PING, false);
-    assert!(probe.ping(IDLE_PING_NS, NOTHING).is_some());
+    assert!(probe.ping(IDLE_PING_NS, false, NOTHING).is_some());
 }
 
 #[test]
-fn a_load_is_asked_about_often_and_an_idle_link_rarely() {
+fn packets_take_a_question_along_and_an_idle_link_is_rarely_asked() {
     let mut probe = probe();
-    let first = probe.ping(0, NOTHING).unwrap();
-    assert_eq!(probe.ping(0, NOTHING), None, "once is enough");
+    let first = probe.ping(0, false, NOTHING).unwrap();
+    assert_eq!(probe.ping(0, true, NOTHING), None, "once is enough");
     assert_eq!(probe.ping_at(), Some(IDLE_PING_NS));
     probe.on_sent(MS, 1000);
-    assert_eq!(probe.ping_at(), Some(WATCH_PING_NS));
-    assert_eq!(probe.ping(WATCH_PING_NS - 1, NOTHING), None);
-    let second = probe.ping(WATCH_PING_NS, NOTHING).unwrap();
+    assert_eq!(
+        probe.ping_at(),
+        Some(IDLE_PING_NS),
+        "alone it would only be in the way"
+    );
+    assert_eq!(probe.ping(WATCH_PING_NS, false, NOTHING), None);
+    assert_eq!(probe.ping(WATCH_PING_NS - 1, true, NOTHING), None);
+    let second = probe.ping(WATCH_PING_NS, true, NOTHING).unwrap();
     assert_eq!((first.sequence, second.sequence), (1, 2));
     assert_eq!(probe.ping_at(), Some(WATCH_PING_NS + IDLE_PING_NS));
 }
@@ -65,9 +70,9 @@ fn a_load_is_asked_about_often_and_an_idle_link_rarely() {
 fn the_answer_to_a_later_ping_answers_the_earlier_ones() {
     let mut probe = probe();
     for number in 0..5 {
-        probe.ping(number * IDLE_PING_NS, NOTHING).unwrap();
+        probe.ping(number * IDLE_PING_NS, false, NOTHING).unwrap();
     }
-    let last = probe.ping(5 * IDLE_PING_NS, NOTHING).unwrap();
+    let last = probe.ping(5 * IDLE_PING_NS, false, NOTHING).unwrap();
     answer(&mut probe, 5 * IDLE_PING_NS + MS, last, 0);
     assert_eq!(probe.rtt_ns(), MS);
 }
@@ -77,14 +82,14 @@ fn the_round_trip_is_smoothed_and_the_shortest_is_kept() {
     let mut probe = probe();
     let mut now_ns = 0;
     for rtt_ms in [20, 20, 28] {
-        let ping = probe.ping(now_ns, NOTHING).unwrap();
+        let ping = probe.ping(now_ns, false, NOTHING).unwrap();
         answer(&mut probe, now_ns + rtt_ms * MS, ping, 0);
         now_ns += IDLE_PING_NS;
     }
     assert_eq!(probe.rtt_ns(), 21 * MS);
     assert_eq!(probe.min_rtt_ns(), 20 * MS);
     // An answer that was never asked for, or comes twice, changes nothing.
-    let ping = probe.ping(now_ns, NOTHING).unwrap();
+    let ping = probe.ping(now_ns, false, NOTHING).unwrap();
     answer(&mut probe, now_ns + 21 * MS, ping, 0);
     answer(&mut probe, now_ns + 900 * MS, ping, 0);
     answer(
@@ -99,12 +104,15 @@ fn the_round_trip_is_smoothed_and_the_shortest_is_kept() {
     assert_eq!(probe.rtt_ns(), 21 * MS);
 }
 
-/// Sends `bytes`, asks, and has all of it reported after `rtt_ns`; returns when that was.
+/// Sends `bytes`, asks along with the next, and has all of it reported after `rtt_ns`; returns when that was.
 fn exchange(probe: &mut Probe, now_ns: u64, bytes: u64, sent: &mut u64, rtt_ns: u64) -> u64 {
     probe.on_sent(now_ns, bytes);
     *sent += bytes;
-    let asked_ns = probe.ping_at().unwrap().max(now_ns);
-    let ping = probe.ping(asked_ns, NOTHING).unwrap();
+    let asked_ns = probe
+        .ping_at()
+        .unwrap()
+        .clamp(now_ns, now_ns + WATCH_PING_NS);
+    let ping = probe.ping(asked_ns, true, NOTHING).unwrap();
     answer(probe, asked_ns + rtt_ns, ping, *sent);
     asked_ns + rtt_ns
 }

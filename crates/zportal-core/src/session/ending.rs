@@ -21,7 +21,7 @@ impl Session<'_> {
         }
         self.closing_at = Some(Instant::now() + CLOSING_TIME);
         // The TUN is not read any more, so no pause of its reading may shorten the waits.
-        self.tun_paused_until = None;
+        self.from_tun.paused_until = None;
         self.outbound.clear(self.around.stats);
         if let Speech::Extended { .. } = self.peer.speech() {
             let goodbye = Control::Close {

@@ -13,8 +13,8 @@ use crate::wire::control::{CONTROL_MAX_BYTES, Control};
 use crate::wire::header::FLAG_CONTROL;
 
 impl Session<'_> {
-    /// Gives the kernel whatever can be under way.
-    pub(super) fn submit(&mut self, now_ns: u64) {
+    /// Gives the kernel whatever can be under way, but for what is sent.
+    pub(super) fn submit(&mut self) {
         if !self.ring.in_flight(Operation::Receive) {
             let space = self.inbound.space();
             let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
@@ -25,14 +25,7 @@ impl Session<'_> {
                     .receive(self.stream.socket.as_fd(), space.as_mut_ptr(), length);
             }
         }
-        self.send(now_ns);
-        if !self.tun_ready
-            && self.tun_paused_until.is_none()
-            && !self.ring.in_flight(Operation::TunReady)
-        {
-            self.ring
-                .poll_readable(Operation::TunReady, self.around.tun.as_fd());
-        }
+        self.await_tun();
         if let Some(door) = &self.around.door
             && self.closing_at.is_none()
             && !self.ring.in_flight(Operation::DoorReady)
@@ -114,7 +107,7 @@ impl Session<'_> {
         let times = [
             proof,
             self.closing_at,
-            self.tun_paused_until,
+            self.from_tun.paused_until,
             self.door_at(),
             send,
             look,
@@ -137,8 +130,7 @@ impl Session<'_> {
                     if self.probe.is_relayed() {
                         self.pace.acknowledge(self.stream.socket.as_fd());
                     }
-                    // The kernel answers many a packet while it takes it: the answer is there.
-                    self.tun_ready = true;
+                    self.tun_written(bytes);
                     self.deliver()
                 }
                 Err(cause) if is_passing(&cause) => Ok(()),
@@ -153,9 +145,16 @@ impl Session<'_> {
                 Err(cause) => Err(Error::LinkLost { cause }),
             },
             Operation::TunReady => {
-                self.tun_ready = true;
+                self.from_tun.is_ready = true;
                 Ok(())
             }
+            Operation::TunRead => match result {
+                Ok(bytes) => {
+                    self.tun_read(bytes);
+                    Ok(())
+                }
+                Err(cause) => self.around.tun.unread(cause),
+            },
             Operation::DoorReady => self.look_at_door(),
             Operation::NetworkChanged => {
                 self.network_changed();

@@ -24,8 +24,7 @@ impl Session<'_> {
 
     /// Ends the session when a peer that answers questions answers none. One that cannot is left
     /// to the kernel's keepalive.
-    pub(super) fn judge_peer(&mut self) -> Result<(), Error> {
-        let now_ns = self.now_ns();
+    pub(super) fn judge_peer(&mut self, now_ns: u64) -> Result<(), Error> {
         let owes_words = match self.peer.speech() {
             // It would have spoken first, as it did before.
             Speech::Unknown => self.around.acquaintance.speaks_first(),

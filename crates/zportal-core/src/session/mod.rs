@@ -8,6 +8,7 @@ mod count;
 mod ear;
 mod ending;
 mod exchange;
+mod from_tun;
 mod inbound;
 mod life;
 mod outbound;

@@ -23,7 +23,7 @@ pub enum Operation {
     Receive = 0,
     /// A batch of frames to the stream.
     Send = 1,
-    /// The TUN has a packet.
+    /// The TUN has a packet, where it cannot be read by the ring.
     TunReady = 2,
     /// Somebody connects while a peer is seated.
     DoorReady = 3,
@@ -33,9 +33,11 @@ pub enum Operation {
     NetworkChanged = 5,
     /// A time has come that was waited for; set by [`Ring::enter`].
     Alarm = 6,
+    /// A packet from the TUN.
+    TunRead = 7,
 }
 
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 8] = [
     Operation::Receive,
     Operation::Send,
     Operation::TunReady,
@@ -43,6 +45,7 @@ const OPERATIONS: [Operation; 7] = [
     Operation::Woken,
     Operation::NetworkChanged,
     Operation::Alarm,
+    Operation::TunRead,
 ];
 
 /// A time at least this far away is left to an alarm that stays in the kernel from wait to wait.
@@ -122,6 +125,16 @@ impl Ring {
         let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), buffer, length).build();
         // SAFETY: passed on to the caller.
         unsafe { self.push(Operation::Receive, entry) };
+    }
+
+    /// Reads a packet of at most `length` bytes to `buffer` from a TUN that may be waited for.
+    ///
+    /// # Safety
+    /// As for [`Ring::receive`].
+    pub unsafe fn read(&mut self, tun: BorrowedFd<'_>, buffer: *mut u8, length: u32) {
+        let entry = opcode::Read::new(types::Fd(tun.as_raw_fd()), buffer, length).build();
+        // SAFETY: passed on to the caller.
+        unsafe { self.push(Operation::TunRead, entry) };
     }
 
     /// Sends what the message describes; the kernel tries to send all of it, but may send less.
@@ -229,7 +242,9 @@ impl Ring {
     }
 
     /// Cancels everything and returns when nothing is left in the kernel, so that buffers may go.
-    pub fn quiesce(&mut self) {
+    /// Returns how many packets the ring has read meanwhile.
+    pub fn quiesce(&mut self) -> u64 {
+        let mut packets = 0;
         let mut cancelled = [false; OPERATIONS.len()];
         while self.in_flight.contains(&true) {
             for operation in OPERATIONS {
@@ -248,8 +263,11 @@ impl Ring {
                 log::error!("io_uring does not answer while stopping: {error}");
                 std::process::abort();
             }
-            while self.completed().is_some() {}
+            while let Some((operation, result)) = self.completed() {
+                packets += u64::from(operation == Operation::TunRead && result.is_ok());
+            }
         }
+        packets
     }
 }
 

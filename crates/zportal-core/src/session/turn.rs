@@ -4,11 +4,12 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::ear::Ear;
+use super::from_tun::FromTun;
 use super::inbound::Inbound;
-use super::outbound::{Drained, Outbound};
+use super::outbound::Outbound;
 use super::pace::Pace;
 use super::peer::{Peer, Speech};
-use super::ring::{Operation, Ring};
+use super::ring::{Operation, Ring, Wait};
 use super::surroundings::Surroundings;
 use crate::error::Error;
 use crate::link::{Stream, Transport};
@@ -19,12 +20,6 @@ use crate::wire::hello::Hello;
 
 /// A peer that says nothing is believed after this time: an original may have nothing to send.
 const SILENT_PROOF: Duration = Duration::from_secs(1);
-
-/// A TUN that gave so many packets at one waking gives them faster than a waking is worth...
-const BURST_PACKETS: usize = 4;
-/// ...so it is left alone for this long, and the next batch is a larger one: what network cards
-/// call interrupt moderation. A lone ping never waits.
-const BURST_PAUSE: Duration = Duration::from_micros(60);
 
 /// How often the waits of the last seconds are summed up, nanoseconds.
 const TELL_SOJOURNS_NS: u64 = 200_000_000;
@@ -37,9 +32,7 @@ pub struct Session<'a> {
     pub(super) peer: Peer,
     pub(super) inbound: Inbound,
     pub(super) outbound: Outbound,
-    pub(super) tun_ready: bool,
-    /// While packets come in bursts: when to look for the next.
-    pub(super) tun_paused_until: Option<Instant>,
+    pub(super) from_tun: FromTun,
     /// Called once, with the first valid frame, or after [`SILENT_PROOF`] where silence proves
     /// something.
     pub(super) on_proven: Option<OnProven<'a>>,
@@ -99,8 +92,7 @@ impl<'a> Session<'a> {
             around,
             stream,
             peer,
-            tun_ready: true,
-            tun_paused_until: None,
+            from_tun: FromTun::new(),
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,
@@ -117,7 +109,13 @@ impl<'a> Session<'a> {
 
     /// Nanoseconds since the session began.
     pub(super) fn now_ns(&self) -> u64 {
-        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.since_begin_ns(Instant::now())
+    }
+
+    /// The same of a time that was asked for already.
+    pub(super) fn since_begin_ns(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.clock);
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Carries packets until the link ends, and says why it did.
@@ -134,9 +132,15 @@ impl<'a> Session<'a> {
 
     fn turn(&mut self) -> Result<(), Error> {
         let now_ns = self.now_ns();
-        self.keep_pace(now_ns);
-        self.submit(now_ns);
-        let wait = self.wait();
+        self.submit();
+        let wait = if self.expects_answer() {
+            Wait::Not
+        } else {
+            self.send(now_ns);
+            // Behind the send, so that no packet waits for a look.
+            self.keep_pace(now_ns);
+            self.wait()
+        };
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
             let completed = self.complete(operation, result);
@@ -146,42 +150,16 @@ impl<'a> Session<'a> {
             }
             completed?;
         }
-        self.judge_peer()?;
-        if self.door_at().is_some_and(|at| Instant::now() >= at) {
+        let now = Instant::now();
+        self.read_tun(now)?;
+        self.judge_peer(self.since_begin_ns(now))?;
+        if self.door_at().is_some_and(|at| now >= at) {
             self.look_at_door()?;
         }
-        if self
-            .tun_paused_until
-            .is_some_and(|until| Instant::now() >= until)
-        {
-            self.tun_ready = true;
-        }
-        if self.reads_tun() {
-            let now_ns = self.now_ns();
-            let around = &self.around;
-            self.tun_paused_until = None;
-            match self
-                .outbound
-                .fill(now_ns, around.tun, &self.peer, around.stats)?
-            {
-                Drained::Perhaps => {}
-                Drained::Empty { packets } => {
-                    self.tun_ready = false;
-                    if packets >= BURST_PACKETS {
-                        self.tun_paused_until = Some(Instant::now() + BURST_PAUSE);
-                    }
-                }
-            }
-        }
-        if self.on_proven.is_some() && Instant::now() >= self.proven_at {
+        if self.on_proven.is_some() && now >= self.proven_at {
             self.judge_silence();
         }
         self.finish_closing()
-    }
-
-    /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.
-    pub(super) fn reads_tun(&self) -> bool {
-        self.tun_ready && self.closing_at.is_none()
     }
 
     /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
@@ -260,7 +238,8 @@ impl Drop for Session<'_> {
         self.around.stats.forget_link();
         // Ends what is pending on the socket at once; a failure means it has ended already.
         let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);
-        self.ring.quiesce();
+        let left_packets = self.ring.quiesce() + u64::from(self.from_tun.has_read());
+        self.around.stats.drops_down.add(left_packets);
         self.outbound.abandon(self.around.stats);
     }
 }

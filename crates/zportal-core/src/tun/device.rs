@@ -1,9 +1,11 @@
 //! Opening, reading and writing the device's file descriptor.
 
-use std::io::{self, IoSlice};
+use std::cell::Cell;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::configure;
 use super::options::TunOptions;
@@ -13,9 +15,14 @@ use crate::wire::features::Features;
 /// The MTU that the kernel gives a new device (`ETH_DATA_LEN`).
 const KERNEL_MTU_BYTES: u16 = 1500;
 
+/// Devices have no offsets (preadv2(2)).
+const NO_OFFSET: u64 = u64::MAX;
+
 /// An open TUN device. Dropping it removes the device.
 pub struct Tun {
     descriptor: OwnedFd,
+    /// Reads and writes say by themselves that they do not wait, so that the ring's may.
+    may_wait: Cell<bool>,
     name: String,
     mtu_bytes: u16,
     offloads: Features,
@@ -67,18 +74,48 @@ impl Tun {
     ) -> Result<Tun, Error> {
         let tun = Tun {
             descriptor,
+            may_wait: Cell::new(true),
             name,
             mtu_bytes,
             offloads: Features::NONE,
         };
-        let non_blocking = || {
-            let flags = rustix::fs::fcntl_getfl(&tun)?;
-            rustix::fs::fcntl_setfl(&tun, flags | rustix::fs::OFlags::NONBLOCK)
-        };
-        match non_blocking() {
+        match tun.set_non_blocking(false) {
             Ok(()) => Ok(tun),
-            Err(errno) => Err(tun.failed("make it non-blocking", errno.into())),
+            Err(errno) => Err(tun.failed("make it blocking", errno.into())),
         }
+    }
+
+    /// Whether the ring may read here, waiting for a packet if there is none. Not so on kernels
+    /// before 6.4, whose TUN waits always or never: there it never waits.
+    pub fn may_wait(&self) -> bool {
+        self.may_wait.get()
+    }
+
+    /// From now on nothing waits for a packet here.
+    pub fn never_wait(&self) -> io::Result<()> {
+        self.may_wait.set(false);
+        Ok(self.set_non_blocking(true)?)
+    }
+
+    fn set_non_blocking(&self, non_blocking: bool) -> Result<(), Errno> {
+        let mut flags = rustix::fs::fcntl_getfl(self)?;
+        flags.set(OFlags::NONBLOCK, non_blocking);
+        rustix::fs::fcntl_setfl(self, flags)
+    }
+
+    /// Does what takes a flag that keeps it from waiting.
+    fn without_waiting(
+        &self,
+        mut act: impl FnMut(ReadWriteFlags) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
+        if self.may_wait() {
+            match act(ReadWriteFlags::NOWAIT) {
+                // The flag came with Linux 6.4 (drivers/net/tun.c, FMODE_NOWAIT).
+                Err(Errno::OPNOTSUPP) => self.never_wait().map_err(|_| Errno::OPNOTSUPP)?,
+                done => return done,
+            }
+        }
+        act(ReadWriteFlags::empty())
     }
 
     /// The kernel's name of the device.
@@ -93,12 +130,22 @@ impl Tun {
 
     /// Reads one packet with its virtio_net_hdr in front; `None` when there is none now.
     pub fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-        match rustix::io::read(self, buffer) {
+        let read = self.without_waiting(|flags| {
+            rustix::io::preadv2(self, &mut [IoSliceMut::new(buffer)], NO_OFFSET, flags)
+        });
+        match read {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(errno) => self.unread(errno.into()).map(|()| None),
+        }
+    }
+
+    /// What a failed read means: nothing, or that the device is gone.
+    pub fn unread(&self, cause: io::Error) -> Result<(), Error> {
+        match Errno::from_io_error(&cause) {
+            Some(Errno::AGAIN | Errno::INTR) => Ok(()),
             // EBADFD: deleted. EFAULT: being deleted at this moment (drivers/net/tun.c).
-            Err(Errno::BADFD | Errno::FAULT | Errno::NODEV) => Err(self.gone()),
-            Err(errno) => Err(self.failed("read", errno.into())),
+            Some(Errno::BADFD | Errno::FAULT | Errno::NODEV) => Err(self.gone()),
+            _ => Err(self.failed("read", cause)),
         }
     }
 
@@ -110,7 +157,9 @@ impl Tun {
     /// The same for a packet that lies in several parts, the virtio_net_hdr in the first.
     pub fn write_parts(&self, parts: &[IoSlice<'_>]) -> Result<(), Refusal> {
         loop {
-            return match rustix::io::writev(self, parts) {
+            let written =
+                self.without_waiting(|flags| rustix::io::pwritev2(self, parts, NO_OFFSET, flags));
+            return match written {
                 Ok(_) => Ok(()),
                 Err(Errno::INTR) => continue,
                 Err(Errno::BADFD | Errno::NODEV) => Err(Refusal::Gone(self.gone())),

@@ -9,7 +9,8 @@ use super::path::Path;
 
 /// How often to ask when nothing was sent since, nanoseconds.
 pub const IDLE_PING_NS: u64 = 2_000_000_000;
-/// How often to ask under load when nothing is steered by the answers, nanoseconds.
+/// How often to ask under load when nothing is steered by the answers, nanoseconds: along with
+/// what is sent, so that no packet waits for a question.
 pub const WATCH_PING_NS: u64 = 100_000_000;
 
 /// PINGs in a base round trip,
@@ -31,16 +32,11 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// When the next PING is due if it only serves to know, nanoseconds.
-    pub fn watch_due_at(&self, sent_bytes: u64) -> u64 {
-        let Some(pinged_ns) = self.pinged_ns else {
-            return 0;
-        };
-        let interval_ns = match sent_bytes > self.pinged_bytes {
-            true => WATCH_PING_NS,
-            false => IDLE_PING_NS,
-        };
-        pinged_ns.saturating_add(interval_ns)
+    /// When the next PING is due if it only serves to know, nanoseconds: by itself, or `along` with
+    /// packets.
+    pub fn watch_due_at(&self, along: bool) -> u64 {
+        let interval_ns = if along { WATCH_PING_NS } else { IDLE_PING_NS };
+        (self.pinged_ns).map_or(0, |pinged_ns| pinged_ns.saturating_add(interval_ns))
     }
 
     /// When the next PING is due if a limit hangs on it, nanoseconds; the past if it is due now.

@@ -106,14 +106,15 @@ impl Inflight {
         self.flight.on_app_limited();
     }
 
-    /// When the next PING is due, nanoseconds; the past if it is due now. To be asked before each
-    /// batch: bytes call for PINGs as time does, where a limit hangs on them.
-    pub fn ping_at(&self) -> u64 {
-        let sent_bytes = self.flight.sent_bytes();
+    /// When the next PING is due by itself or `along` with packets, nanoseconds; the past if it is
+    /// due now. To be asked before each batch: bytes call for PINGs as time does, where a limit
+    /// hangs on them.
+    pub fn ping_at(&self, along: bool) -> u64 {
         if self.is_watched {
+            let sent_bytes = self.flight.sent_bytes();
             self.asking.steer_due_at(&self.path, sent_bytes)
         } else {
-            self.asking.watch_due_at(sent_bytes)
+            self.asking.watch_due_at(along)
         }
     }
 
@@ -124,7 +125,7 @@ impl Inflight {
 
     /// Whether a PING is due. Without it nothing is reported, and at the limit nothing is sent.
     pub fn ping_due(&self, now_ns: u64) -> bool {
-        now_ns >= self.ping_at()
+        now_ns >= self.ping_at(false)
     }
 
     /// Notes a PING that goes into the stream behind all that [`Inflight::on_sent`] was told.

@@ -113,10 +113,14 @@ impl Probe {
         self.inflight.path().base_rtt_ns()
     }
 
-    /// When the next PING is due, nanoseconds; the past if it is due now, `None` if the peer
-    /// would not understand it.
+    /// When the next PING is due by itself, nanoseconds; the past if it is due now, `None` if the
+    /// peer would not understand it.
     pub fn ping_at(&self) -> Option<u64> {
-        (self.understanding == Understanding::Answers).then(|| self.inflight.ping_at())
+        self.due_at(false)
+    }
+
+    fn due_at(&self, along: bool) -> Option<u64> {
+        (self.understanding == Understanding::Answers).then(|| self.inflight.ping_at(along))
     }
 
     /// Makes the next PING due now: there is a reason to doubt that the peer is still reached.
@@ -125,9 +129,9 @@ impl Probe {
     }
 
     /// The PING that has to go into the stream now, behind all that [`Probe::on_sent`] was told.
-    /// `taken` is what this end has finished with.
-    pub fn ping(&mut self, now_ns: u64, taken: Delivered) -> Option<Ping> {
-        if self.ping_at()? > now_ns {
+    /// `along` says that packets follow it at once, `taken` is what this end has finished with.
+    pub fn ping(&mut self, now_ns: u64, along: bool, taken: Delivered) -> Option<Ping> {
+        if self.due_at(along)? > now_ns {
             return None;
         }
         self.inflight.on_ping(now_ns);

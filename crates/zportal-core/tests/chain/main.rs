@@ -120,7 +120,7 @@ impl World {
             for way in [0, 1] {
                 self.send(way);
             }
-            let pings = self.ends.iter().map(|end| end.window.ping_at());
+            let pings = self.ends.iter().map(|end| end.window.ping_at(false));
             let ping_ns = pings.min().unwrap_or(u64::MAX).max(self.now_ns + 1);
             let next_ns = self.line.next_at().unwrap_or(u64::MAX).min(ping_ns);
             if next_ns >= until_ns {

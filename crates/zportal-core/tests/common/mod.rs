@@ -81,22 +81,47 @@ pub fn their_hello(features: Features) -> [u8; HELLO_BYTES] {
     hello.encode()
 }
 
+/// What is unusual about a session.
+#[derive(Debug, Clone, Copy, Default)]
+struct Setting {
+    is_relayed: bool,
+    has_spoken: bool,
+    never_waits: bool,
+}
+
 impl Bench {
     pub fn start(features: Features, early: &[u8]) -> Bench {
-        Bench::start_on(features, early, false)
+        Bench::begin(features, early, Setting::default())
     }
 
     /// The same, on a link that is relayed or not.
     pub fn start_on(features: Features, early: &[u8], is_relayed: bool) -> Bench {
-        Bench::begin(features, early, is_relayed, false)
+        let setting = Setting {
+            is_relayed,
+            ..Setting::default()
+        };
+        Bench::begin(features, early, setting)
     }
 
     /// The same as a client's further link, whose peer has spoken the extension before.
     pub fn start_again(features: Features) -> Bench {
-        Bench::begin(features, &[], false, true)
+        let setting = Setting {
+            has_spoken: true,
+            ..Setting::default()
+        };
+        Bench::begin(features, &[], setting)
     }
 
-    fn begin(features: Features, early: &[u8], is_relayed: bool, has_spoken: bool) -> Bench {
+    /// The same with a TUN that the ring cannot read, as on a kernel before 6.4.
+    pub fn start_never_waiting(features: Features) -> Bench {
+        let setting = Setting {
+            never_waits: true,
+            ..Setting::default()
+        };
+        Bench::begin(features, &[], setting)
+    }
+
+    fn begin(features: Features, early: &[u8], setting: Setting) -> Bench {
         let flags = SocketFlags::CLOEXEC;
         let (kernel, tun) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
@@ -122,6 +147,9 @@ impl Bench {
         let (for_stats, for_wake, early) = (Arc::clone(&stats), Arc::clone(&wake), early.to_vec());
         let thread = std::thread::spawn(move || {
             let tun = Tun::from_descriptor(tun, "test0".into(), MTU_BYTES).unwrap();
+            if setting.never_waits {
+                tun.never_wait().unwrap();
+            }
             let mut ring = Ring::new().unwrap();
             let told = std::sync::Mutex::new(told);
             let notices = Notices::new(Box::new(move |notice| {
@@ -132,14 +160,14 @@ impl Bench {
                 early,
                 peer: "test".into(),
                 transport: Transport::Unix,
-                hops: if is_relayed {
+                hops: if setting.is_relayed {
                     vec![hop(Some(Kind::Socks5)), hop(None)]
                 } else {
                     Vec::new()
                 },
             };
             let acquaintance = Acquaintance::default();
-            acquaintance.heard(has_spoken);
+            acquaintance.heard(setting.has_spoken);
             let around = Surroundings {
                 tun: &tun,
                 door: None,

@@ -95,7 +95,7 @@ impl Sender {
 
     /// When to be woken although nothing happens.
     pub fn timer_at(&self, kind: Kind) -> Option<u64> {
-        (kind != Kind::Direct).then(|| self.inflight.ping_at())
+        (kind != Kind::Direct).then(|| self.inflight.ping_at(false))
     }
 
     fn has_room(&self, path: &Path) -> bool {

@@ -30,10 +30,18 @@ pub enum Drained {
 }
 
 impl Outbound {
-    /// Reads one turn's share of packets from the TUN into the queue.
+    /// Queues the packet of `read` bytes, virtio_net_hdr included, that is in the space.
+    pub fn take(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
+        self.accept(now_ns, read, peer, stats);
+        self.end_run(now_ns, stats);
+    }
+
+    /// Reads one turn's share of packets from the TUN into the queue; the `first` is in the space
+    /// already, if it is given.
     pub fn fill(
         &mut self,
         now_ns: u64,
+        mut first: Option<usize>,
         tun: &Tun,
         peer: &Peer,
         stats: &Stats,
@@ -44,7 +52,11 @@ impl Outbound {
             if bytes >= BATCH_BYTES {
                 break;
             }
-            let Some(read) = tun.read(&mut self.spare[HEADER_BYTES..])? else {
+            let read = match first.take() {
+                None => tun.read(self.space())?,
+                first => first,
+            };
+            let Some(read) = read else {
                 drained = Drained::Empty { packets };
                 break;
             };

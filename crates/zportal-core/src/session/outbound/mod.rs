@@ -132,12 +132,24 @@ impl Outbound {
         }
     }
 
+    /// Where the next packet may be read to, with its virtio_net_hdr in front. The bytes stay
+    /// untouched until [`Outbound::fill`], and valid until the outbound is dropped.
+    pub fn space(&mut self) -> &mut [u8] {
+        &mut self.spare[HEADER_BYTES..]
+    }
+
     /// Whether nothing waits and nothing is half sent.
     pub fn is_idle(&self) -> bool {
         self.messages.is_empty()
             && self.pong.is_none()
             && self.queue.is_empty()
             && self.batch.is_empty()
+    }
+
+    /// Whether messages wait, no packets, and nothing is half sent.
+    pub fn has_only_messages(&self) -> bool {
+        let has_message = !self.messages.is_empty() || self.pong.is_some();
+        has_message && self.queue.is_empty() && self.batch.is_empty()
     }
 
     /// Whether something waits that is so little that limits are not for it: messages, and packets
@@ -192,7 +204,8 @@ impl Outbound {
             {
                 self.batch.push(hello);
             }
-            if let Some(ping) = probe.ping(now_ns, taken) {
+            let along = !self.queue.is_empty();
+            if let Some(ping) = probe.ping(now_ns, along, taken) {
                 let ping = Control::Ping(ping);
                 let ping = self.message(FLAG_CONTROL, ping.encode(&mut [0; CONTROL_MAX_BYTES]));
                 self.batch.push(ping);

@@ -1,0 +1,137 @@
+//! How a session reads the TUN: the ring waits for a packet and reads it in one; what comes faster
+//! than waits are worth is read at once, without the ring.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::outbound::Drained;
+use super::ring::Operation;
+use super::slots::LARGE_BYTES;
+use super::turn::Session;
+use crate::error::Error;
+
+/// A TUN that gave so many packets at one waking gives them faster than a waking is worth...
+const BURST_PACKETS: usize = 4;
+/// ...so it is left alone for this long, and the next batch is a larger one: what network cards
+/// call interrupt moderation. A lone ping never waits.
+const BURST_PAUSE: Duration = Duration::from_micros(60);
+/// A packet that comes so long after the one before, nanoseconds, is sent before another is looked
+/// for: most likely there is none.
+const LONE_NS: u64 = 20_000;
+
+/// What is known of the packets in the TUN.
+#[derive(Debug, Default)]
+pub struct FromTun {
+    /// There may be more, to be read at once.
+    pub is_ready: bool,
+    /// While packets come in bursts: when to look for the next.
+    pub paused_until: Option<Instant>,
+    /// The bytes that the ring has read into the outbound's space.
+    read: Option<usize>,
+    /// When a packet was read last, by `now_ns`.
+    read_at_ns: u64,
+    /// Something was written to the TUN since the ring was last asked.
+    is_written: bool,
+    /// So much was written to the TUN that more than one answer is likely.
+    is_much_written: bool,
+}
+
+impl FromTun {
+    /// Nothing is known: the TUN is read at once.
+    pub fn new() -> FromTun {
+        FromTun {
+            is_ready: true,
+            ..FromTun::default()
+        }
+    }
+
+    /// Whether the ring has read a packet that is not queued yet.
+    pub fn has_read(&self) -> bool {
+        self.read.is_some()
+    }
+}
+
+impl Session<'_> {
+    /// Lets the ring wait for the next packet, unless it does, or there is no need to wait.
+    pub(super) fn await_tun(&mut self) {
+        let from_tun = &self.from_tun;
+        if from_tun.is_ready || from_tun.paused_until.is_some() || self.closing_at.is_some() {
+            return;
+        }
+        let tun = self.around.tun;
+        if !tun.may_wait() {
+            if !self.ring.in_flight(Operation::TunReady) {
+                self.ring.poll_readable(Operation::TunReady, tun.as_fd());
+            }
+        } else if !self.ring.in_flight(Operation::TunRead) {
+            let space = self.outbound.space();
+            let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
+            // SAFETY: the space belongs to the outbound, which lets it be until it is filled, as it
+            // never is while this read is in flight; our Drop quiesces the ring before it goes.
+            unsafe { self.ring.read(tun.as_fd(), space.as_mut_ptr(), length) };
+        }
+    }
+
+    /// Notes that the ring has read a packet of so many bytes.
+    pub(super) fn tun_read(&mut self, bytes: u32) {
+        if self.closing_at.is_some() {
+            self.around.stats.drops_down.add(1);
+            return;
+        }
+        self.from_tun.read = Some(bytes as usize);
+    }
+
+    /// So many bytes are written to the TUN. The kernel answers many a packet while it takes it: if
+    /// nobody waits for the answer, it is looked for.
+    pub(super) fn tun_written(&mut self, bytes: u32) {
+        self.from_tun.is_written = true;
+        self.from_tun.is_much_written |= bytes as usize > LARGE_BYTES;
+        if !self.ring.in_flight(Operation::TunRead) {
+            self.from_tun.is_ready = true;
+        }
+    }
+
+    /// Whether the kernel may have answered already what was just written to the TUN, and only
+    /// messages are to be sent: then the ring is asked first, and all goes together.
+    pub(super) fn expects_answer(&mut self) -> bool {
+        std::mem::take(&mut self.from_tun.is_written)
+            && self.ring.in_flight(Operation::TunRead)
+            && self.outbound.has_only_messages()
+    }
+
+    /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.
+    pub(super) fn reads_tun(&self) -> bool {
+        (self.from_tun.is_ready || self.from_tun.read.is_some()) && self.closing_at.is_none()
+    }
+
+    /// Queues what the ring has read, and reads what else is there.
+    pub(super) fn read_tun(&mut self, now: Instant) -> Result<(), Error> {
+        let from_tun = &mut self.from_tun;
+        if from_tun.paused_until.is_some_and(|until| now >= until) {
+            from_tun.is_ready = true;
+        }
+        if !self.reads_tun() {
+            return Ok(());
+        }
+        let now_ns = self.since_begin_ns(now);
+        let from_tun = &mut self.from_tun;
+        let is_much_written = std::mem::take(&mut from_tun.is_much_written);
+        let is_lone = !is_much_written && now_ns.saturating_sub(from_tun.read_at_ns) >= LONE_NS;
+        from_tun.read_at_ns = now_ns;
+        from_tun.paused_until = None;
+        let (tun, stats) = (self.around.tun, self.around.stats);
+        let first = from_tun.read.take();
+        if let Some(read) = first
+            && is_lone
+        {
+            self.outbound.take(now_ns, read, &self.peer, stats);
+            return Ok(());
+        }
+        let drained = (self.outbound).fill(now_ns, first, tun, &self.peer, stats)?;
+        from_tun.is_ready = drained == Drained::Perhaps;
+        if matches!(drained, Drained::Empty { packets } if packets >= BURST_PACKETS) {
+            from_tun.paused_until = Some(Instant::now() + BURST_PAUSE);
+        }
+        Ok(())
+    }
+}
