@@ -131,15 +131,14 @@ impl Door {
         self.is_quiet
     }
 
-    /// When to look again even if nothing happens.
-    pub fn look_at(&self, seat: Seat) -> Option<Instant> {
+    /// When to look again even if nothing happens; never later than `now` if it is time already.
+    pub fn look_at(&self, seat: Seat, now: Instant) -> Option<Instant> {
         if self.winner.is_some() {
-            return Some(Instant::now());
+            return Some(now);
         }
         if self.candidates.is_empty() {
             return self.shut_until;
         }
-        let now = Instant::now();
         let candidates = self.candidates.iter().map(|candidate| {
             candidate
                 .leaves_at

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::peer::Speech;
 use super::ring::{Operation, Wait};
@@ -108,7 +108,7 @@ impl Session<'_> {
             proof,
             self.closing_at,
             self.from_tun.paused_until,
-            self.door_at(),
+            self.door_at(Instant::now()),
             send,
             look,
         ];

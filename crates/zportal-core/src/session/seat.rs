@@ -24,10 +24,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// When to look at the door even if nobody knocks.
-    pub(super) fn door_at(&self) -> Option<Instant> {
+    /// When to look at the door even if nobody knocks; `now` or before if it is time already.
+    pub(super) fn door_at(&self, now: Instant) -> Option<Instant> {
         let door = self.around.door.as_ref()?;
-        door.look_at(self.seat())
+        door.look_at(self.seat(), now)
             .filter(|_| self.closing_at.is_none())
     }
 

@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         self.read_tun(now)?;
         self.judge_peer(self.since_begin_ns(now))?;
-        if self.door_at().is_some_and(|at| now >= at) {
+        if self.door_at(now).is_some_and(|at| now >= at) {
             self.look_at_door()?;
         }
         if self.on_proven.is_some() && now >= self.proven_at {

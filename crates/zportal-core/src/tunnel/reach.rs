@@ -51,7 +51,7 @@ impl TunnelThread<'_> {
                 (
                     door.take_winner(),
                     door.is_quiet(),
-                    door.look_at(Seat::Free),
+                    door.look_at(Seat::Free, Instant::now()),
                 )
             };
             if let Some(stream) = winner {
