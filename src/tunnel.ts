@@ -310,7 +310,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   }
 
   /**
-   * @internal Takes what may change for the next dial, newcomer or session.
+   * @internal Takes the routes, and what may change for the next dial, newcomer or session.
    *
    * @throws {@link ZPortalError} Then nothing has changed.
    */
@@ -318,8 +318,9 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     const failure = this.#native.change(toNativeOptions(next))
     if (failure !== null) throw toError(failure)
     // What the shell keeps, and what takes a restart, stay.
-    const { hooks, bench, once, mtuBytes, addresses, routes } = this.#options
-    this.#options = { ...next, hooks, bench, once, mtuBytes, addresses, routes }
+    const { hooks, bench, once, mtuBytes, addresses } = this.#options
+    this.#options = { ...next, hooks, bench, once, mtuBytes, addresses }
+    this.#hooks.reroute(next.routes.map(formatRoute))
   }
 
   /** @internal Asks the peer to take part in a bench. */

@@ -10,6 +10,7 @@
  *
  * 198.51.100.1 and 2001:db8:99::1 can be reached through the tunnel only: the router knows no way there.
  */
+import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -221,6 +222,98 @@ endToEnd('routes', (lab) => {
       expect(await kept()).toEqual([`${SERVER} via 192.0.2.2 dev eth0`])
       await second.stop()
       await flows('ipv4')
+    })
+  })
+
+  describe('a reload', () => {
+    /** A client from a file, and how to write into that what it routes. */
+    async function fromFile(): Promise<{ tunnel: Child; write: (...routes: string[]) => void }> {
+      const file = await lab.path('client.toml')
+      const write = (...routes: string[]): void => {
+        const lines = [
+          `name = "zt0"`,
+          `connect = "${SERVER}:${PORT}"`,
+          `address = ${JSON.stringify(innerOf('client'))}`,
+        ]
+        writeFileSync(file, [...lines, `route = ${JSON.stringify(routes)}`, ''].join('\n'))
+      }
+      write()
+      return { tunnel: zportal(client, ['up', '-f', file]), write }
+    }
+    const reload = async (code: number): Promise<Child> => zportal(client, ['reload', 'zt0']).exitsWith(code)
+    /** What is routed into the tunnel. */
+    async function into(): Promise<string[]> {
+      const each = [
+        await client.ip('route', 'show', 'dev', 'zt0'),
+        await client.ip('-6', 'route', 'show', 'dev', 'zt0'),
+      ]
+      const lines = each.join('').matchAll(/^(\S+) (?=.*proto 90)/gm)
+      return [...lines].map(([, route = '']) => route)
+    }
+
+    test('adds and removes while the session lives, and the stream stays outside', async () => {
+      await serve()
+      const { tunnel, write } = await fromFile()
+      await tunnel.line(event('up'))
+      expect(await into()).toEqual([])
+
+      write('0.0.0.0/0', '2001:db8:99::/48')
+      expect((await reload(0)).stdout).toBe('zt0: applied route\n')
+      expect(await into()).toEqual(['0.0.0.0/1', '128.0.0.0/1', '2001:db8:99::/48'])
+      expect(await kept()).toEqual([`${SERVER} via 192.0.2.2 dev eth0`])
+      await flows('ipv4', 'ipv6')
+
+      write('198.51.100.0/24')
+      tunnel.signal('SIGHUP')
+      await tunnel.line(/ info reloaded applied=route$/)
+      expect(await into()).toEqual(['198.51.100.0/24'])
+      expect(await kept()).toEqual([])
+      await flows('ipv4')
+
+      write()
+      await reload(0)
+      expect(await into()).toEqual([])
+      expect(tunnel.stderr).not.toMatch(event('waiting'))
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+
+    test('that is refused, by the options or by the kernel, leaves the routes as they were', async () => {
+      await serve()
+      const { tunnel, write } = await fromFile()
+      await tunnel.line(event('up'))
+      write('198.51.100.0/24')
+      await reload(0)
+      write('198.51.100.7/24')
+      expect((await reload(2)).stderr).toMatch(/^ZP_OPTION: .*client\.toml:4: route must .*198\.51\.100\.0\/24/)
+      await client.ip('route', 'add', '203.0.113.0/24', 'via', '192.0.2.2')
+      // The first of them is added before the second is refused.
+      write('192.0.2.16/28', '203.0.113.0/24')
+      expect((await reload(1)).stderr).toMatch(/^ZP_ROUTE_EXISTS: .*203\.0\.113\.0\/24/)
+      expect(await into()).toEqual(['198.51.100.0/24'])
+      expect(await kept()).toEqual([])
+      await flows('ipv4')
+      await client.ip('route', 'delete', '203.0.113.0/24')
+      expect((await reload(0)).stdout).toBe('zt0: applied route\n')
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+
+    test('is no more than a start: a killed tunnel leaves what the next removes', async () => {
+      await serve()
+      const { tunnel, write } = await fromFile()
+      await tunnel.line(event('up'))
+      write('0.0.0.0/0')
+      await reload(0)
+      tunnel.signal('SIGKILL')
+      await tunnel.exit()
+      await until('the end of the TUN', 5000, async () => (await client.tuns()).length === 0)
+      expect(await kept()).toEqual([`${SERVER} via 192.0.2.2 dev eth0`])
+      const next = dial([])
+      await next.line(event('up'))
+      expect(await kept()).toEqual([])
+      await next.stop()
+      await nothingIsLeft()
     })
   })
 

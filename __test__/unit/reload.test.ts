@@ -76,6 +76,18 @@ describe('a reload', () => {
     expect(await read(changed)).toEqual({ ...NOTHING, restart: ['mtu'] })
   })
 
+  test('routes otherwise at once, also where nothing else differs', async () => {
+    for (const [role, settings] of [['client', CLIENT] as const, ['server', SERVER] as const]) {
+      const { tunnel, read } = begun(role, { ...settings, route: ['10.0.0.0/8'] })
+      expect(await read({ ...settings, route: ['fd00::/8'] })).toEqual({ ...NOTHING, applied: ['route'] })
+      expect(tunnel.core).toMatchObject([{ routes: [{ address: 'fd00::', prefixBits: 8 }] }])
+      // None is a change as well.
+      expect(await read(settings)).toEqual({ ...NOTHING, applied: ['route'] })
+      await expect(read({ ...settings, route: ['10.1.2.3/8'] })).rejects.toMatchObject({ code: 'ZP_OPTION' })
+      expect(tunnel.core).toHaveLength(2)
+    }
+  })
+
   test('of a password file sees that its content differs', async () => {
     const file = join(folder, 'passwords')
     writeFileSync(file, 'one\n')

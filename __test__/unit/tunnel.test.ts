@@ -244,14 +244,17 @@ describe('the life of a client', () => {
     const { tunnel } = await openWatched(CLIENT)
     await addon.tunnel.peerComes()
     tunnel.changeShell(parseOptions({ ...CLIENT, once: true, bench: true }))
-    tunnel.changeCore(parseOptions({ connect: '192.0.2.2:7000', mtu: 1300 }))
-    expect(addon.tunnel.changes).toMatchObject([{ connect: '192.0.2.2:7000' }])
+    tunnel.changeCore(parseOptions({ connect: '192.0.2.2:7000', mtu: 1300, routes: ['198.51.100.0/24'] }))
+    expect(addon.tunnel.changes).toMatchObject([{ connect: '192.0.2.2:7000', routes: ['198.51.100.0/24'] }])
     // What needs a restart is as it was.
-    const holding = { connect: { host: '192.0.2.2' }, once: true, bench: true, mtuBytes: 1400 }
+    const holding = {
+      ...{ connect: { host: '192.0.2.2' }, routes: [{ address: '198.51.100.0' }] },
+      ...{ once: true, bench: true, mtuBytes: 1400 },
+    }
     expect(tunnel.options).toMatchObject(holding)
     addon.tunnel.changeFailure = failure('ZP_SO_MARK')
     expect(() => {
-      tunnel.changeCore(parseOptions({ connect: '192.0.2.3:7000' }))
+      tunnel.changeCore(parseOptions({ connect: '192.0.2.3:7000', routes: ['10.0.0.0/8'] }))
     }).toThrow('ZP_SO_MARK')
     expect(tunnel.options).toMatchObject(holding)
     await addon.tunnel.peerLeaves()

@@ -51,13 +51,13 @@ export function reloader(
     const isSameEnd = parsed.role === tunnel.role
     const live = new Map(differing.map((key) => [key, liveFor(key, tunnel.role, isSameEnd)]))
     const of = (...kinds: (Live | undefined)[]) => differing.filter((key) => kinds.includes(live.get(key)))
-    if (of('dial', 'door', 'session').length > 0) tunnel.changeCore(parsed)
+    if (of('routes', 'dial', 'door', 'session').length > 0) tunnel.changeCore(parsed)
     if (of('shell').length > 0) tunnel.changeShell(parsed)
     setLogLevel(logLevel)
     const restart = of(undefined)
     const kept = Object.fromEntries(restart.map((key) => [key, holding[key]]))
     holding = { ...wanted, ...kept }
-    return { applied: of('shell', 'door'), next: of('dial', 'session'), restart }
+    return { applied: of('shell', 'routes', 'door'), next: of('dial', 'session'), restart }
   }
 }
 

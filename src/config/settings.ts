@@ -51,10 +51,10 @@ export interface Setting {
 }
 
 /**
- * What keeps a setting that can change: the shell, at once; or the core, from the next dial of a client, the next
- * newcomer of a server, the next session of either.
+ * What keeps a setting that can change: the shell, at once; or the core, at once in the kernel's routes, from the next
+ * dial of a client, the next newcomer of a server, the next session of either.
  */
-export type Live = 'shell' | 'dial' | 'door' | 'session'
+export type Live = 'shell' | 'routes' | 'dial' | 'door' | 'session'
 
 /** The letters of short flags that are taken by settings. */
 export type SettingChar = 'n' | 'm' | 'a' | 'b' | 'c' | 'p'
@@ -85,6 +85,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     summary: 'Address inside the tunnel, such as 10.10.0.1/24 or fd00::1/64; repeatable.',
   },
   route: {
+    live: 'routes',
     option: 'routes',
     kind: 'texts',
     value: 'CIDR',

@@ -22,12 +22,12 @@ export interface HookNotice {
   readonly message: string
 }
 
-/** What does not change while a tunnel is open. */
+/** What a tunnel knows of itself, whatever happens. */
 export type TunnelFacts = Omit<HookFacts, 'event' | 'peer' | 'reason'>
 
 export class TunnelHooks {
   #hooks: ParsedHooks
-  readonly #facts: TunnelFacts
+  #facts: TunnelFacts
   readonly #tell: (notice: HookNotice) => void
   readonly #env: NodeJS.ProcessEnv
   readonly #hurry = new AbortController()
@@ -46,6 +46,11 @@ export class TunnelHooks {
   /** Others from now on; one that runs goes on as it began. */
   change(hooks: ParsedHooks): void {
     this.#hooks = hooks
+  }
+
+  /** The tunnel has other routes from now on. */
+  reroute(routes: readonly string[]): void {
+    this.#facts = { ...this.#facts, routes }
   }
 
   /** The tunnel is up; `reason` is why it was not, if it was up before. Resolves with why it must close, if it must. */

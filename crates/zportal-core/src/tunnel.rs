@@ -9,6 +9,7 @@ mod desk;
 mod idle;
 mod reach;
 mod request;
+mod routes;
 mod shared;
 mod thread;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::notices::{self, Notices};
+use crate::route::Routing;
 use crate::stats::Stats;
 use crate::wake::Wake;
 use crate::words::{self, Words};
@@ -48,6 +50,7 @@ impl Tunnel {
             notices: Notices::new(listener),
             words: Words::new(ear),
             changeable: Changeable::new(&options),
+            routing: Routing::default(),
             desk: Mutex::new(Desk::new(Arc::clone(&wake))),
         });
         let for_thread = Arc::clone(&shared);
@@ -80,12 +83,16 @@ impl Tunnel {
     }
 
     /// Takes from other options what may change while a tunnel is open: of a client where it dials,
-    /// and how; of a server who may come; of both the congestion control. It holds from the next
-    /// dial, newcomer or session on; the rest of the options is not looked at.
+    /// and how; of a server who may come; of both the congestion control, and the routes. These
+    /// hold at once, and the kernel is waited for; the others from the next dial, newcomer or
+    /// session on. The rest of the options is not looked at.
     ///
     /// # Errors
-    /// [`Error::Option`], [`Error::SoMark`]; then nothing changes.
+    /// [`Error::Option`], [`Error::SoMark`], those of [`Routing::set`]; then nothing changes.
     pub fn change(&self, options: &Options) -> Result<(), Error> {
+        self.shared.changeable.check(options)?;
+        // What the kernel may refuse comes first.
+        routes::set(&self.shared, options)?;
         self.shared.changeable.change(options)
     }
 

@@ -1,4 +1,4 @@
-//! The way to hop 0 of a tunnel that has routes: outside of them, or not at all.
+//! The way to hop 0 of a tunnel that has routes, or may get some: outside of them, or not at all.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,32 +8,37 @@ use std::time::Duration;
 use super::resolve::resolve;
 use crate::address::Host;
 use crate::error::Error;
-use crate::route::{Cidr, Keeper};
+use crate::route::{Cidr, Routing};
 
 /// How long a name is asked for again that was known before. While the tunnel is down, the way to
 /// the name servers may lead through it, and no answer can come.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Knows what keeps hop 0 outside, and where it was found last.
-pub struct Approach {
-    keeper: Keeper,
+pub struct Approach<'a> {
+    routing: &'a Routing,
     /// Of which host and port, and the addresses.
     known: RefCell<Option<(Host, u16, Vec<SocketAddr>)>>,
 }
 
-impl Approach {
+impl<'a> Approach<'a> {
     /// Nothing is known yet.
-    pub fn new(keeper: Keeper) -> Approach {
+    pub fn new(routing: &'a Routing) -> Approach<'a> {
         Approach {
-            keeper,
+            routing,
             known: RefCell::default(),
         }
     }
 
-    /// The addresses of hop 0: those it has now, or had last when nobody answers.
+    /// The addresses of hop 0: those it has now, or had last when nobody answers and routes into
+    /// the tunnel may be why.
     pub(super) async fn resolve(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
         let known = match &*self.known.borrow() {
-            Some((of_host, of_port, known)) if of_host == host && *of_port == port => known.clone(),
+            Some((of_host, of_port, known))
+                if of_host == host && *of_port == port && self.routing.is_used() =>
+            {
+                known.clone()
+            }
             // A way that was changed begins anew.
             _ => Vec::new(),
         };
@@ -63,7 +68,7 @@ impl Approach {
     ) -> Result<Vec<SocketAddr>, Error> {
         let target = |address: &SocketAddr| Cidr::host(address.ip());
         let targets = addresses.iter().filter(|one| !is_bound(one)).map(target);
-        let outside = self.keeper.keep_outside(targets.collect()).await?;
+        let outside = self.routing.keep_outside(targets.collect()).await?;
         let reachable: Vec<_> = addresses
             .into_iter()
             .filter(|address| is_bound(address) || outside.contains(&target(address)))

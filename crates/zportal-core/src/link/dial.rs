@@ -38,11 +38,11 @@ pub async fn dial(way: &Way) -> Result<Stream, Error> {
 ///
 /// # Errors
 /// Those of [`dial`], and [`Error::Route`] when the kernel lets nothing be kept outside.
-pub async fn dial_outside(way: &Way, approach: &Approach) -> Result<Stream, Error> {
+pub async fn dial_outside(way: &Way, approach: &Approach<'_>) -> Result<Stream, Error> {
     dial_by(way, Some(approach)).await
 }
 
-async fn dial_by(way: &Way, approach: Option<&Approach>) -> Result<Stream, Error> {
+async fn dial_by(way: &Way, approach: Option<&Approach<'_>>) -> Result<Stream, Error> {
     way.check()?;
     let dialing = Dialing {
         way,
@@ -69,7 +69,7 @@ async fn dial_by(way: &Way, approach: Option<&Approach>) -> Result<Stream, Error
 struct Dialing<'a> {
     way: &'a Way,
     /// How hop 0 is come to where the tunnel's own routes may be in the way.
-    approach: Option<&'a Approach>,
+    approach: Option<&'a Approach<'a>>,
     started: Instant,
     /// What is being waited for, for the message when the deadline passes.
     progress: RefCell<Progress>,

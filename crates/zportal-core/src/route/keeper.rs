@@ -1,9 +1,11 @@
-//! A thread that keeps destinations outside the tunnel's routes, for as long as it lives: it looks
-//! again whenever the kernel's routes, addresses or devices change, so that a new gateway or a
-//! network that comes back is followed at once. What it made is gone when it is dropped.
+//! A thread that holds a tunnel's routes for as long as it lives: those into the tunnel, and those
+//! that keep destinations outside of them. It looks again whenever the kernel's routes, addresses
+//! or devices change, so that a new gateway or a network that comes back is followed at once. What
+//! it made on other devices is gone when it is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::mpsc as blocking;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,22 +37,39 @@ pub struct Keeper {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is to be kept outside from now on, instead of what was.
-struct Request {
-    targets: Vec<Cidr>,
-    reply: oneshot::Sender<Result<Vec<Cidr>, Error>>,
+/// What is to be so from now on, instead of what was.
+enum Request {
+    KeepOutside {
+        targets: Vec<Cidr>,
+        reply: oneshot::Sender<Result<Vec<Cidr>, Error>>,
+    },
+    RouteInto {
+        routes: BTreeSet<Cidr>,
+        reply: blocking::Sender<Result<bool, Error>>,
+    },
 }
 
 impl Keeper {
-    /// Starts it for the tunnel of that device, into which `tunnel` is routed.
+    /// Starts it for the tunnel of that device, into which the kernel routes `networks` by itself;
+    /// `targets` are to be outside of what will be routed.
     ///
     /// # Errors
     /// [`Error::Internal`] where no thread can be started.
-    pub fn start(device: u32, tunnel: Vec<Cidr>) -> Result<Keeper, Error> {
+    pub(super) fn start(
+        name: &str,
+        device: u32,
+        networks: Vec<Cidr>,
+        targets: Vec<Cidr>,
+    ) -> Result<Keeper, Error> {
         let (requests, inbox) = mpsc::unbounded_channel();
+        let tunnel = Device {
+            name: name.to_owned(),
+            index: device,
+            networks,
+        };
         let thread = std::thread::Builder::new()
             .name("zp-routes".into())
-            .spawn(move || live(device, tunnel, inbox))
+            .spawn(move || live(tunnel, targets, inbox))
             .map_err(|cause| Error::Internal(format!("cannot start a thread: {cause}")))?;
         Ok(Keeper {
             requests: Some(requests),
@@ -59,19 +78,27 @@ impl Keeper {
     }
 
     /// Sees to it that these destinations are reached outside the tunnel; those that are, now.
-    /// Those left out have no way but through the tunnel, and must not be tried.
-    ///
-    /// # Errors
-    /// [`Error::Route`] with the kernel's answer.
-    pub async fn keep_outside(&self, targets: Vec<Cidr>) -> Result<Vec<Cidr>, Error> {
+    pub(super) async fn keep_outside(&self, targets: Vec<Cidr>) -> Result<Vec<Cidr>, Error> {
         let (reply, answer) = oneshot::channel();
-        let gone = || Error::Internal("the thread that keeps routes has ended".into());
-        let requests = self.requests.as_ref().ok_or_else(gone)?;
-        requests
-            .send(Request { targets, reply })
-            .map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.ask(Request::KeepOutside { targets, reply })?;
+        answer.await.map_err(|_| ended())?
     }
+
+    /// Makes these the routes into the tunnel; whether that changed anything. Blocks.
+    pub(super) fn route_into(&self, routes: BTreeSet<Cidr>) -> Result<bool, Error> {
+        let (reply, answer) = blocking::channel();
+        self.ask(Request::RouteInto { routes, reply })?;
+        answer.recv().map_err(|_| ended())?
+    }
+
+    fn ask(&self, request: Request) -> Result<(), Error> {
+        let requests = self.requests.as_ref().ok_or_else(ended)?;
+        requests.send(request).map_err(|_| ended())
+    }
+}
+
+fn ended() -> Error {
+    Error::Internal("the thread that keeps routes has ended".into())
 }
 
 impl Drop for Keeper {
@@ -84,7 +111,7 @@ impl Drop for Keeper {
     }
 }
 
-fn live(device: u32, tunnel: Vec<Cidr>, inbox: mpsc::UnboundedReceiver<Request>) {
+fn live(tunnel: Device, targets: Vec<Cidr>, inbox: mpsc::UnboundedReceiver<Request>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -93,7 +120,7 @@ fn live(device: u32, tunnel: Vec<Cidr>, inbox: mpsc::UnboundedReceiver<Request>)
         Err(cause) => return log::error!("no runtime for routes: {cause}"),
     };
     runtime.block_on(async {
-        match Kept::start(device, tunnel) {
+        match Kept::start(tunnel, targets) {
             Ok((kept, changes)) => kept.follow(inbox, changes).await,
             Err(cause) => refuse_all(inbox, cause).await,
         }
@@ -108,7 +135,12 @@ async fn refuse_all(mut inbox: mpsc::UnboundedReceiver<Request>, cause: io::Erro
             || io::Error::other("no connection to the kernel"),
             io::Error::from_raw_os_error,
         );
-        let _ = request.reply.send(Err(refused(cause)));
+        let refusal = Err(refused(cause));
+        // Who asked may have given up waiting.
+        match request {
+            Request::KeepOutside { reply, .. } => drop(reply.send(refusal)),
+            Request::RouteInto { reply, .. } => drop(reply.send(refusal.map(|_: Vec<Cidr>| true))),
+        }
     }
 }
 
@@ -118,24 +150,36 @@ type Changes = futures_channel::mpsc::UnboundedReceiver<(
     rtnetlink::sys::SocketAddr,
 )>;
 
-/// What is kept outside, and what the kernel was told for it.
+/// The tunnel's device.
+struct Device {
+    name: String,
+    index: u32,
+    /// What the kernel routes into it by itself.
+    networks: Vec<Cidr>,
+}
+
+/// What is routed into the tunnel, what is kept outside, and what the kernel was told for it.
 struct Kept {
     kernel: Kernel,
-    device: u32,
-    tunnel: Vec<Cidr>,
+    device: Device,
+    /// The routes into the tunnel that are there.
+    into: BTreeSet<Cidr>,
+    /// Those that will be, while they are changed.
+    coming: BTreeSet<Cidr>,
     targets: Vec<Cidr>,
     routes: BTreeMap<Cidr, RouteMessage>,
 }
 
 impl Kept {
-    fn start(device: u32, tunnel: Vec<Cidr>) -> io::Result<(Kept, Changes)> {
+    fn start(device: Device, targets: Vec<Cidr>) -> io::Result<(Kept, Changes)> {
         let (connection, _, changes) = rtnetlink::new_multicast_connection(&CHANGES)?;
         tokio::spawn(connection);
         let kept = Kept {
             kernel: Kernel::connect()?,
             device,
-            tunnel,
-            targets: Vec::new(),
+            into: BTreeSet::new(),
+            coming: BTreeSet::new(),
+            targets,
             routes: BTreeMap::new(),
         };
         Ok((kept, changes))
@@ -146,10 +190,13 @@ impl Kept {
         loop {
             tokio::select! {
                 request = inbox.recv() => match request {
-                    Some(Request { targets, reply }) => {
+                    // Who asked may have given up waiting.
+                    Some(Request::KeepOutside { targets, reply }) => {
                         self.targets = targets;
-                        // Who asked may have given up waiting.
                         let _ = reply.send(self.look().await.map_err(refused));
+                    }
+                    Some(Request::RouteInto { routes, reply }) => {
+                        let _ = reply.send(self.route_into(routes).await);
                     }
                     None => break,
                 },
@@ -169,9 +216,66 @@ impl Kept {
         }
     }
 
+    /// Makes these the routes into the tunnel, or leaves those that were.
+    async fn route_into(&mut self, wanted: BTreeSet<Cidr>) -> Result<bool, Error> {
+        if wanted == self.into {
+            return Ok(false);
+        }
+        // First what stays outside: at no moment may a new route swallow the tunnel's own stream.
+        self.coming.clone_from(&wanted);
+        let before = self.into.clone();
+        let mut outcome = self.look().await.map(|_| ()).map_err(refused);
+        if outcome.is_ok() {
+            outcome = self.apply(&wanted).await;
+        }
+        self.coming.clear();
+        if outcome.is_err()
+            && let Err(cause) = self.apply(&before).await
+        {
+            log::warn!("cannot bring back the routes as they were: {cause}");
+        }
+        // What no route covers any more needs nothing that keeps it outside.
+        if let Err(cause) = self.look().await {
+            log::warn!("cannot follow a change of routes: {cause}");
+        }
+        outcome.map(|()| true)
+    }
+
+    /// Adds what is missing, then removes what is too many.
+    async fn apply(&mut self, wanted: &BTreeSet<Cidr>) -> Result<(), Error> {
+        let device = self.device.index;
+        for route in wanted.difference(&self.into.clone()) {
+            let added = self.kernel.add_into(device, *route).await;
+            added.map_err(|cause| self.not_added(*route, cause))?;
+            self.into.insert(*route);
+        }
+        for route in self.into.clone().difference(wanted) {
+            let removed = self.kernel.remove_into(device, *route).await;
+            let what = || format!("to remove the route {route} from {}", self.device.name);
+            removed.map_err(|cause| not_changed(what(), cause))?;
+            self.into.remove(route);
+        }
+        Ok(())
+    }
+
+    fn not_added(&self, route: Cidr, cause: io::Error) -> Error {
+        match cause.raw_os_error() {
+            Some(libc::EEXIST) => Error::RouteExists {
+                route: route.to_string(),
+                name: self.device.name.clone(),
+                cause,
+            },
+            _ => not_changed(format!("to route {route} into {}", self.device.name), cause),
+        }
+    }
+
     /// Makes the kernel's routes what they should be now; the targets that are outside.
     async fn look(&mut self) -> io::Result<Vec<Cidr>> {
         self.kernel.sweep().await?;
+        let device = self.device.index;
+        let networks = self.device.networks.iter();
+        let tunnel = networks.chain(&self.into).chain(&self.coming);
+        let tunnel: Vec<Cidr> = tunnel.copied().collect();
         let mut outside = Vec::new();
         let mut wanted = BTreeMap::new();
         for ipv4 in [true, false] {
@@ -184,12 +288,9 @@ impl Kept {
                 continue;
             }
             let table = self.kernel.main_table(ipv4).await?;
-            let candidates: Vec<_> = table
-                .iter()
-                .map(|route| route.candidate(self.device))
-                .collect();
+            let candidates: Vec<_> = table.iter().map(|route| route.candidate(device)).collect();
             for target in targets {
-                let place = match choose(target, &self.tunnel, &candidates) {
+                let place = match choose(target, &tunnel, &candidates) {
                     Choice::Outside => {
                         outside.push(target);
                         continue;
@@ -203,7 +304,7 @@ impl Kept {
                     Choice::Nowhere => continue,
                 };
                 outside.push(target);
-                let route = table[place].narrowed(target, self.device);
+                let route = table[place].narrowed(target, device);
                 let is_there = table.iter().any(|known| known.is(&route));
                 wanted.insert(target, (route, is_there));
             }
@@ -226,7 +327,13 @@ impl Kept {
 }
 
 fn refused(cause: io::Error) -> Error {
-    let what = "to keep the way to the first hop outside the tunnel".into();
+    not_changed(
+        "to keep the way to the first hop outside the tunnel".into(),
+        cause,
+    )
+}
+
+fn not_changed(what: String, cause: io::Error) -> Error {
     match cause.raw_os_error() {
         Some(libc::EPERM) => Error::TunPermission { what, cause },
         _ => Error::Route { what, cause },

@@ -13,7 +13,6 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::cidr::Cidr;
 use super::plan::Candidate;
-use crate::error::Error;
 
 /// Who made the route, for `ip route show proto 90`: no program of those that the kernel's headers
 /// name has this number. 90 is the Z of ZPortal.
@@ -103,21 +102,16 @@ impl Kernel {
         }
     }
 
-    /// Adds a route into the device.
-    async fn add_into(&self, device: u32, destination: Cidr) -> io::Result<()> {
-        let scope = match destination.network() {
-            IpAddr::V4(_) => RouteScope::Link,
-            IpAddr::V6(_) => RouteScope::Universe,
-        };
-        let route = RouteMessageBuilder::<IpAddr>::new()
-            .destination_prefix(destination.network(), destination.prefix_bits())
-            .map_err(io::Error::other)?
-            .output_interface(device)
-            .protocol(PROTOCOL)
-            .scope(scope)
-            .build();
+    /// Adds a route into the device, in nobody's place.
+    pub(super) async fn add_into(&self, device: u32, destination: Cidr) -> io::Result<()> {
+        let route = into(device, destination)?;
         let added = self.handle.route().add(route).execute().await;
         added.map_err(into_io)
+    }
+
+    /// Takes a route into the device away.
+    pub(super) async fn remove_into(&self, device: u32, destination: Cidr) -> io::Result<()> {
+        self.forget(&into(device, destination)?).await
     }
 
     /// Puts it there, in the place of what this tunnel had for the same destination.
@@ -268,44 +262,19 @@ fn leads(attribute: &&RouteAttribute) -> bool {
     )
 }
 
-/// Adds every route into the device; on failure nothing needs to be undone, because what was added
-/// goes with the device.
-///
-/// # Errors
-/// [`Error::RouteExists`], [`Error::TunPermission`], and [`Error::Route`] with the kernel's answer.
-pub async fn add_into_tunnel(name: &str, routes: &[Cidr]) -> Result<(), Error> {
-    if routes.is_empty() {
-        return Ok(());
-    }
-    let refused = |route: &Cidr| {
-        let route = *route;
-        move |cause: io::Error| match cause.raw_os_error() {
-            Some(libc::EEXIST) => Error::RouteExists {
-                route: route.to_string(),
-                name: name.to_owned(),
-                cause,
-            },
-            Some(libc::EPERM) => Error::TunPermission {
-                what: format!("route {route} into {name}"),
-                cause,
-            },
-            _ => Error::Route {
-                what: format!("to route {route} into {name}"),
-                cause,
-            },
-        }
+/// The route of a destination into a tunnel's device.
+fn into(device: u32, destination: Cidr) -> io::Result<RouteMessage> {
+    let scope = match destination.network() {
+        IpAddr::V4(_) => RouteScope::Link,
+        IpAddr::V6(_) => RouteScope::Universe,
     };
-    let kernel = Kernel::connect().map_err(refused(&routes[0]))?;
-    let device = crate::tun::index(name).map_err(refused(&routes[0]))?;
-    for whole in routes {
-        for route in whole.halves_of_default() {
-            kernel
-                .add_into(device, route)
-                .await
-                .map_err(refused(&route))?;
-        }
-    }
-    Ok(())
+    let route = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(destination.network(), destination.prefix_bits())
+        .map_err(io::Error::other)?
+        .output_interface(device)
+        .protocol(PROTOCOL)
+        .scope(scope);
+    Ok(route.build())
 }
 
 /// Removes what tunnels keep outside that are gone: killed before they could do it themselves.

@@ -2,14 +2,15 @@
 //! hop, without which the tunnel would try to reach its peer through itself.
 //!
 //! Routes into the tunnel are the kernel's to forget: they go with the device. What keeps the
-//! first hop outside ([`keeper`]) lies on another device and does not; it is marked with the
-//! tunnel it belongs to, and whoever opens the next tunnel removes what belongs to none.
+//! first hop outside lies on another device and does not; it is marked with the tunnel it belongs
+//! to, and whoever opens the next tunnel removes what belongs to none.
 
 mod cidr;
 mod keeper;
 mod kernel;
 mod plan;
+mod routing;
 
 pub use cidr::Cidr;
-pub use keeper::Keeper;
-pub use kernel::{PROTOCOL_NUMBER, add_into_tunnel, sweep};
+pub use kernel::{PROTOCOL_NUMBER, sweep};
+pub use routing::Routing;

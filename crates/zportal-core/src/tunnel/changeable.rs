@@ -32,24 +32,32 @@ impl Changeable {
         }
     }
 
+    /// Whether these options could be taken.
+    ///
+    /// # Errors
+    /// What [`Way::check`] refuses, or that an end cannot become the other.
+    pub(super) fn check(&self, options: &Options) -> Result<(), Error> {
+        match (&options.role, held(&self.way).is_some()) {
+            (Role::Dial(wanted), true) => wanted.check(),
+            (Role::Serve { .. }, false) => Ok(()),
+            _ => {
+                let both = "an end that listens cannot become one that dials, nor the reverse";
+                Err(Error::Option(both.into()))
+            }
+        }
+    }
+
     /// Takes what may change from other options of the same tunnel; the rest of them is not looked
     /// at.
     ///
     /// # Errors
-    /// What [`Way::check`] refuses, or that an end cannot become the other; then nothing changes.
+    /// Those of [`Changeable::check`]; then nothing changes.
     pub(super) fn change(&self, options: &Options) -> Result<(), Error> {
-        let mut way = held(&self.way);
-        match (&options.role, way.is_some()) {
-            (Role::Dial(wanted), true) => {
-                wanted.check()?;
-                *way = Some(wanted.clone());
-            }
-            (Role::Serve { bind, allow, .. }, false) => {
+        self.check(options)?;
+        match &options.role {
+            Role::Dial(wanted) => *held(&self.way) = Some(wanted.clone()),
+            Role::Serve { bind, allow, .. } => {
                 *held(&self.admission) = Admission::at(bind, allow);
-            }
-            _ => {
-                let both = "an end that listens cannot become one that dials, nor the reverse";
-                return Err(Error::Option(both.into()));
             }
         }
         (*held(&self.congestion)).clone_from(&options.congestion);

@@ -7,6 +7,7 @@ use super::desk::Desk;
 use crate::error::Error;
 use crate::lock::held;
 use crate::notices::Notices;
+use crate::route::Routing;
 use crate::stats::Stats;
 use crate::words::Words;
 
@@ -16,6 +17,7 @@ pub(super) struct Shared {
     pub(super) notices: Notices,
     pub(super) words: Words,
     pub(super) changeable: Changeable,
+    pub(super) routing: Routing,
     pub(super) desk: Mutex<Desk>,
 }
 

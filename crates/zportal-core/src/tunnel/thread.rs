@@ -12,16 +12,15 @@ use super::announce::{hello, random};
 use super::idle::{DISCARD_BYTES, watch};
 use super::reach::watch_network;
 use super::request::{Opened, Options, PeerInfo, Reply, Role};
+use super::routes::OpenRoutes;
 use super::shared::Shared;
-use crate::address::Address;
 use crate::error::Error;
 use crate::link::{Approach, Listener, NetworkWatch, Stream, Transport};
-use crate::route::{self, Cidr, Keeper};
 use crate::seat::{Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Acquaintance, Session, Surroundings};
-use crate::tun::{self, Tun};
+use crate::tun::Tun;
 use crate::wake::Wake;
 use crate::wire::features::Features;
 use crate::wire::hello::Hello;
@@ -94,43 +93,6 @@ async fn live(
     }
 }
 
-/// Routes into the device what the options say; the way of a client's stream past it.
-async fn route_into(
-    tun: &Tun,
-    options: &Options,
-    shared: &Shared,
-) -> Result<Option<Approach>, Error> {
-    if let Err(cause) = route::sweep().await {
-        let message = format!("cannot look for what a killed tunnel left of routes: {cause}");
-        shared.notices.warn("routes", message);
-    }
-    if options.routes.is_empty() {
-        return Ok(None);
-    }
-    let device = tun::index(tun.name()).map_err(|_| tun.gone())?;
-    let (dials, listens) = match &options.role {
-        Role::Serve { bind, .. } => (false, matches!(bind, Address::Tcp { .. })),
-        Role::Dial(_) => (true, false),
-    };
-    let everything = options.routes.iter().any(|route| route.prefix_bits() == 0);
-    if listens && everything {
-        // Who will come, nobody knows: there is nothing that could be kept outside.
-        let message = "everything is routed into the tunnel, so only peers to whom a more specific \
-                       route leads can reach this end";
-        shared.notices.warn("routes", message.into());
-    }
-    let halves = options
-        .routes
-        .iter()
-        .flat_map(|route| route.halves_of_default());
-    let networks = options.tun.addresses.iter();
-    let networks = networks.map(|inner| Cidr::around(inner.address, inner.prefix_bits));
-    let keeper = dials.then(|| Keeper::start(device, halves.chain(networks).collect()));
-    let approach = keeper.transpose()?.map(Approach::new);
-    route::add_into_tunnel(tun.name(), &options.routes).await?;
-    Ok(approach)
-}
-
 /// Whether the tunnel cannot go on after this.
 fn is_final(end: &Error) -> bool {
     matches!(
@@ -149,8 +111,10 @@ pub(super) struct TunnelThread<'a> {
     /// What tells that the network is back: for a client that dialing again is worth it, for both
     /// that what waits to be sent can be.
     pub(super) network: Option<RefCell<NetworkWatch>>,
-    /// How a client comes to hop 0, if the tunnel has routes that could be in the way.
-    pub(super) approach: Option<Approach>,
+    /// How a client comes to hop 0, whatever routes are in the way.
+    pub(super) approach: Option<Approach<'a>>,
+    /// Before the TUN goes, what keeps hop 0 outside of its routes does.
+    _routes: OpenRoutes<'a>,
     pub(super) tun: Tun,
     pub(super) wake_events: AsyncFd<RawFd>,
     hello: Hello,
@@ -184,15 +148,16 @@ impl<'a> TunnelThread<'a> {
             Some(door) => Some(RefCell::new(door.map_err(|cause| not_opened(&cause))?)),
             None => None,
         };
-        let approach = route_into(&tun, options, shared).await?;
+        let routes = OpenRoutes::begin(&tun, options, shared).await?;
         Ok(TunnelThread {
             shared,
             wake,
             ring,
-            door,
             // After the TUN, whose own coming is no news.
             network: watch_network(&options.role),
-            approach,
+            approach: door.is_none().then(|| Approach::new(&shared.routing)),
+            _routes: routes,
+            door,
             wake_events: watch(wake)?,
             hello,
             acquaintance: Acquaintance::default(),
