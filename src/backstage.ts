@@ -1,6 +1,6 @@
 /** What goes on around a tunnel that its owner never sees: news before anybody listens, and what ends with it. */
 
-import type { TunnelNotice } from './tunnel.js'
+import type { TunnelNotice } from './tunnel-events.js'
 
 /** What `openTunnelWith` and the tunnel that it makes share, and nobody else sees. */
 export class Backstage {

@@ -15,19 +15,19 @@ export { FINDING_IDS } from './doctor/finding.js'
 export type { Finding, FindingId, FindingStatus } from './doctor/finding.js'
 export { ERROR_CODES, ZPortalError } from './errors.js'
 export type { ErrorCode, ErrorDetails, OptionProblem } from './errors.js'
-export type { ClientOptions, CommonOptions, Hooks, ServerOptions, TunnelOptions } from './options.js'
+export type { ClientOptions, CommonOptions, Hooks, ServerOptions, TunnelOptions } from './tunnel-options.js'
 export { findTunnel, listTunnels, RunningTunnel, waitForTunnel } from './running.js'
 export type { Change, Reason, Reloaded, RunningEvent, TunnelStatus, TunnelTarget } from './running.js'
 export type { Rates } from './face/rates.js'
-export { openTunnel } from './tunnel.js'
+export { openTunnel } from './open.js'
 export type {
   Hop,
   Peer,
   StateChange,
-  Tunnel,
   TunnelEnd,
   TunnelEvents,
   TunnelNotice,
   TunnelState,
   TunnelStats,
-} from './tunnel.js'
+} from './tunnel-events.js'
+export type { Tunnel } from './tunnel.js'

@@ -3,7 +3,7 @@
 import type { Reloaded } from './control/serve.js'
 import type { Change, Reason, TunnelStatus } from './control/status.js'
 import { ZPortalError } from './errors.js'
-import type { Peer, TunnelNotice, TunnelState } from './tunnel.js'
+import type { Peer, TunnelNotice, TunnelState } from './tunnel-events.js'
 
 const DEFAULT_WAIT_MS = 30_000
 

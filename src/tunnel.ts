@@ -9,148 +9,17 @@
 import { EventEmitter } from 'node:events'
 import type { Invitation } from './bench/parley.js'
 import { Parley } from './bench/parley.js'
-import type { Host } from './control/serve.js'
 import { formatInnerAddress } from './address.js'
-import { Backstage } from './backstage.js'
+import type { Backstage } from './backstage.js'
 import { ZPortalError } from './errors.js'
 import { TunnelHooks } from './hook/tunnel-hooks.js'
 import type { Step } from './lifecycle.js'
 import { live } from './lifecycle.js'
-import type { NativeAddon, NativeHop, NativeNotice, NativeStats, NativeTunnel } from './native.js'
-import { loadNative, settle, toError, toNativeOptions } from './native.js'
-import type { ParsedOptions, TunnelOptions } from './options.js'
-import { parseOptions } from './options.js'
+import type { NativeTunnel } from './native.js'
+import { toError, toNativeOptions } from './native.js'
+import type { ParsedOptions } from './options.js'
 import { formatRoute } from './route.js'
-
-/**
- * Where a tunnel is in its life: `listening` for a server's first peer, `connecting` to a client's peer for the first
- * time, `up` with a peer, `waiting` for the next one or for the next dial, `closed` for good. `opening` is over once
- * {@link openTunnel} has resolved.
- */
-export type TunnelState = 'opening' | 'listening' | 'connecting' | 'up' | 'waiting' | 'closed'
-
-/** One hop of the way that a client dialed. */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- see TunnelStats
-export interface Hop extends Readonly<NativeHop> {}
-
-/** Who is at the other end. */
-export interface Peer {
-  /** The address of its stream, or the way to it through the proxies. */
-  readonly address: string
-  /** How long the client's dial took, or the server waited for a peer; milliseconds. */
-  readonly dialMs: number
-  /**
-   * The hops that the client dialed, the nearest first and the peer last. Empty on a server.
-   */
-  readonly hops: readonly Hop[]
-  /**
-   * How it speaks: `original` (plain frames only), `silent` (nothing has come yet), or the version and features that
-   * both ends agreed on. For people; programs should not depend on the wording.
-   */
-  readonly speech: string
-}
-
-/** Totals since the tunnel opened, and never reset. */
-// An interface, because what an interface inherits stands in the reference, and what an alias means does not.
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- see above
-export interface TunnelStats extends Readonly<NativeStats> {}
-
-/** Something worth knowing that changes no state, such as two ends whose MTUs differ. */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- as above
-export interface TunnelNotice extends Readonly<NativeNotice> {}
-
-/**
- * A change of state: `peer` is there when it went up, `reason` when a session, a dial or the whole tunnel ended. A client
- * that will dial again says in `retryMs` after how long at the latest; each dial that fails is a change from `waiting` to
- * `waiting` with its own reason.
- */
-export type StateChange =
-  | { readonly state: 'listening' | 'connecting'; readonly previous: TunnelState; peer?: undefined; reason?: undefined }
-  | { readonly state: 'up'; readonly previous: TunnelState; readonly peer: Peer; readonly reason?: undefined }
-  | {
-      readonly state: 'waiting'
-      readonly previous: TunnelState
-      readonly peer?: undefined
-      readonly reason: ZPortalError
-      readonly retryMs?: number | undefined
-    }
-  | {
-      readonly state: 'closed'
-      readonly previous: TunnelState
-      readonly peer?: undefined
-      readonly reason: ZPortalError
-    }
-
-export interface TunnelEvents {
-  state: [change: StateChange]
-  notice: [notice: TunnelNotice]
-}
-
-/** Why a tunnel is closed: `ZP_CLOSED` when {@link Tunnel.close} asked for it, `ZP_ABORTED` when its signal did. */
-export interface TunnelEnd {
-  readonly reason: ZPortalError
-}
-
-/**
- * Opens a tunnel: creates the device with its addresses and, for a server, listens.
- *
- * Resolves once that is done, in the state `listening` or `connecting`; the peer comes later, see {@link Tunnel.whenUp}.
- * A client dials until it is up, and again whenever it has lost its peer, unless `once` is set.
- * When it rejects, nothing is left behind. No event is emitted before the caller has had a turn to add listeners.
- *
- * @throws {@link ZPortalError}
- * `ZP_OPTION` when options are refused, `ZP_ABORTED` when the signal aborts first, `ZP_NATIVE` when the native part cannot
- * be loaded, `ZP_TUN_*` and `ZP_IO_URING` when the kernel refuses, `ZP_BIND*` and `ZP_RESOLVE` when it cannot listen.
- *
- * @example
- * ```ts
- * await using tunnel = await openTunnel({ name: 'zt0', addresses: ['10.10.0.2/24'], connect: '192.0.2.1:7000' })
- * const peer = await tunnel.whenUp()
- * console.log(`${tunnel.name} is up with ${peer.address}`)
- * ```
- */
-export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
-  return openTunnelWith(loadNative, options)
-}
-
-/** @internal The same with the addon given, so that tests can put another in its place. */
-export async function openTunnelWith(addon: () => NativeAddon, options: unknown, host: Host = {}): Promise<Tunnel> {
-  const parsed = parseOptions(options)
-  const { signal } = parsed
-  const isAborted = () => signal?.aborted === true
-  if (isAborted()) throw abortedError(signal)
-
-  const backstage = new Backstage()
-  const loaded = addon()
-  const native = await settle(() =>
-    loaded.NativeTunnel.open(toNativeOptions(parsed), backstage.notices.take, backstage.hear),
-  )
-  // The addon cannot be called back from an opening, so an abort meanwhile is obeyed here.
-  if (isAborted()) {
-    await native.close()
-    throw abortedError(signal)
-  }
-  const tunnel = new Tunnel(native, parsed, backstage)
-  if (parsed.control !== false || parsed.metrics !== undefined) {
-    try {
-      // Loaded by those only who want it: HTTP is the larger part of it.
-      const { serveControl } = await import('./control/serve.js')
-      const control = await serveControl(tunnel, parsed, host, loaded)
-      backstage.closing.push(control.close)
-      if (control.notice !== undefined) backstage.notices.take(control.notice)
-    } catch (error) {
-      await tunnel.close()
-      throw error
-    }
-    if (isAborted()) {
-      await tunnel.close()
-      await backstage.close()
-      throw abortedError(signal)
-    }
-  }
-  backstage.begin()
-  return tunnel
-}
+import type { Peer, StateChange, TunnelEnd, TunnelEvents, TunnelState, TunnelStats } from './tunnel-events.js'
 
 /**
  * An open tunnel. Made by {@link openTunnel}; keeps the process alive until it is closed.
@@ -397,6 +266,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   }
 }
 
-function abortedError(signal: AbortSignal | undefined): ZPortalError {
+/** @internal Why nothing comes of it, or nothing more. */
+export function abortedError(signal: AbortSignal | undefined): ZPortalError {
   return new ZPortalError('ZP_ABORTED', 'aborted by the signal that was given', { cause: signal?.reason as unknown })
 }

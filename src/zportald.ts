@@ -11,8 +11,8 @@ import { byFlag, failureLines } from './face/failure.js'
 import { foreground } from './face/foreground.js'
 import { hidePasswords } from './face/process-title.js'
 import { PASSWORD_VARIABLE, withPasswordsOf } from './face/proxy-passwords.js'
-import type { TunnelOptions } from './options.js'
-import { DEFAULT_MTU_BYTES, DEFAULT_NAME } from './options.js'
+import type { TunnelOptions } from './tunnel-options.js'
+import { DEFAULT_MTU_BYTES, DEFAULT_NAME } from './tunnel-options.js'
 import { redactWords } from './redact.js'
 
 const HELP = `usage: zportald [-n NAME] [-m BYTES] [-a CIDR]... (-b ADDR | -c ADDR [-p PROXY]...)

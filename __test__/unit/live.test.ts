@@ -1,7 +1,7 @@
 import type { WriteStream } from 'node:tty'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { liveLine } from '../../src/face/live.js'
-import { openTunnelWith } from '../../src/tunnel.js'
+import { openTunnelWith } from '../../src/open.js'
 import { FakeAddon } from './fake-native.js'
 
 const OPTIONS = { bind: '192.0.2.1:7000' }

@@ -6,7 +6,8 @@ import type { Changing } from '../../src/config/reload.js'
 import { reloader, soundOptions } from '../../src/config/reload.js'
 import { optionsFrom } from '../../src/config/settings.js'
 import { ZPortalError } from '../../src/errors.js'
-import type { ParsedOptions, TunnelOptions } from '../../src/options.js'
+import type { ParsedOptions } from '../../src/options.js'
+import type { TunnelOptions } from '../../src/tunnel-options.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'zportal-reload-'))
 afterAll(() => {

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { ZPortalError } from '../../src/errors.js'
-import type { TunnelOptions } from '../../src/options.js'
+import type { TunnelOptions } from '../../src/tunnel-options.js'
 import { parseOptions } from '../../src/options.js'
-import type { StateChange, Tunnel, TunnelNotice } from '../../src/tunnel.js'
-import { openTunnelWith } from '../../src/tunnel.js'
+import type { StateChange, TunnelNotice } from '../../src/tunnel-events.js'
+import type { Tunnel } from '../../src/tunnel.js'
+import { openTunnelWith } from '../../src/open.js'
 import { failure, FakeAddon, FakeTunnel, PEER, turn } from './fake-native.js'
 
 const SERVER = { bind: '192.0.2.1:7000' }

@@ -1,7 +1,7 @@
 /** How much `zportal up` tells: the one setting that is the command's own and no option of the API. */
 
 import { ZPortalError } from '../errors.js'
-import type { TunnelOptions } from '../options.js'
+import type { TunnelOptions } from '../tunnel-options.js'
 import { describe } from '../option-fields.js'
 
 export const LOG_LEVELS = ['info', 'warn', 'error'] as const

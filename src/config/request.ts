@@ -1,7 +1,7 @@
 /** What a command line asks for: the settings of a config file, if it names one, with its own flags in front of them. */
 
 import { ZPortalError } from '../errors.js'
-import type { TunnelOptions } from '../options.js'
+import type { TunnelOptions } from '../tunnel-options.js'
 import type { NameOf } from '../face/failure.js'
 import { PASSWORD_VARIABLE, withPasswordsOf } from '../face/proxy-passwords.js'
 import type { ConfigFile } from './file.js'

@@ -10,7 +10,7 @@ import {
   DEFAULT_MTU_BYTES,
   DEFAULT_NAME,
   DEFAULT_TOR_DIAL_TIMEOUT_MS,
-} from '../options.js'
+} from '../tunnel-options.js'
 
 /** What a value looks like, on the command line and in a file. */
 export type Kind =

@@ -2,7 +2,8 @@
 
 import type { Rates } from '../face/rates.js'
 import { rateMeter } from '../face/rates.js'
-import type { StateChange, Tunnel } from '../tunnel.js'
+import type { StateChange } from '../tunnel-events.js'
+import type { Tunnel } from '../tunnel.js'
 import type { Change, Recorded } from './status.js'
 
 /** Changes of state that are kept; older ones are forgotten. */

@@ -3,7 +3,8 @@
 import { createRequire } from 'node:module'
 import type { ZPortalError } from '../errors.js'
 import type { Rates } from '../face/rates.js'
-import type { Peer, StateChange, Tunnel, TunnelState, TunnelStats } from '../tunnel.js'
+import type { Peer, StateChange, TunnelState, TunnelStats } from '../tunnel-events.js'
+import type { Tunnel } from '../tunnel.js'
 
 /** The version of every JSON document that a control socket or a command gives. */
 export const STATUS_VERSION = 1

@@ -6,7 +6,7 @@
  */
 
 import type { WriteStream } from 'node:tty'
-import type { TunnelOptions } from '../options.js'
+import type { TunnelOptions } from '../tunnel-options.js'
 import type { Tunnel } from '../tunnel.js'
 import type { Fields, Level } from './log-line.js'
 import { eventText } from './log-line.js'

@@ -1,10 +1,11 @@
 /** A tunnel's events as messages with fields, the same for a log and for a terminal. */
 
 import { DEFAULT_TOR } from '../chain.js'
-import type { TunnelOptions } from '../options.js'
-import { DEFAULT_MTU_BYTES } from '../options.js'
+import type { TunnelOptions } from '../tunnel-options.js'
+import { DEFAULT_MTU_BYTES } from '../tunnel-options.js'
 import { showProxy } from '../proxy.js'
-import type { StateChange, Tunnel } from '../tunnel.js'
+import type { StateChange } from '../tunnel-events.js'
+import type { Tunnel } from '../tunnel.js'
 import type { Fields, Level } from './log-line.js'
 import { Retell } from './retell.js'
 import { totalDrops } from './status-line.js'

@@ -1,6 +1,6 @@
 /** Rates from totals: how much the counters of a tunnel grew between two looks. */
 
-import type { TunnelStats } from '../tunnel.js'
+import type { TunnelStats } from '../tunnel-events.js'
 
 /** Both directions at one moment, in bits of inner packets a second. */
 export interface Rates {

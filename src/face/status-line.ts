@@ -5,7 +5,7 @@
  */
 
 import { stripVTControlCharacters } from 'node:util'
-import type { TunnelState, TunnelStats } from '../tunnel.js'
+import type { TunnelState, TunnelStats } from '../tunnel-events.js'
 import { formatBitRate, formatBytes, formatCount, formatElapsed } from './format.js'
 import type { Rates } from './rates.js'
 

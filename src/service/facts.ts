@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { parseStreamAddress } from '../address.js'
 import { pathOf, readConfig } from '../config/file.js'
 import { ZPortalError } from '../errors.js'
-import { DEFAULT_HOOK_TIMEOUT_MS } from '../options.js'
+import { DEFAULT_HOOK_TIMEOUT_MS } from '../tunnel-options.js'
 import type { UnitFacts } from './unit.js'
 import { isPrivate } from './unit.js'
 

@@ -4,7 +4,8 @@
  */
 
 import type { NativeAddon } from '../native.js'
-import type { StateChange, Tunnel, TunnelState } from '../tunnel.js'
+import type { StateChange, TunnelState } from '../tunnel-events.js'
+import type { Tunnel } from '../tunnel.js'
 
 /** Longer lines would be cut by `systemctl status`. */
 const STATUS_MAX_CHARS = 160
