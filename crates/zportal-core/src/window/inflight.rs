@@ -165,17 +165,12 @@ impl Inflight {
         let wanted_bytes = self.wanted_bytes();
         self.limit_bytes = match self.phases.phase() {
             // A queue that we made ourselves goes while one byte is let out for two that are
-            // reported, so that nothing has to wait here for long. One that nobody made is large,
-            // and to be waited for either here or there.
+            // reported, so that nothing has to wait here for long.
             Phase::Down(down) if down.is_draining => {
-                let taken_bytes = match down.unexpected_rtt_ns {
-                    Some(_) => delivered_bytes,
-                    None => delivered_bytes.div_ceil(2),
-                };
-                (self.limit_bytes.min(before_bytes))
-                    .saturating_sub(taken_bytes)
-                    .max(wanted_bytes)
+                self.drained(before_bytes, delivered_bytes.div_ceil(2))
             }
+            // One that nobody made is large, and to be waited for either here or there.
+            Phase::Doubt(doubt) if doubt.is_draining => self.drained(before_bytes, delivered_bytes),
             _ => wanted_bytes,
         };
         sample
@@ -253,6 +248,14 @@ impl Inflight {
             Phase::Up { extra_ns, .. } => full.saturating_add(path.bytes_in(extra_ns)).max(floor),
             Phase::Cruise { .. } => full.max(floor),
             Phase::Down(down) => down.target_bytes,
+            Phase::Doubt(doubt) => doubt.target_bytes,
         }
+    }
+
+    /// The limit while what is under way beyond what should be goes by so much.
+    fn drained(&self, before_bytes: u64, bytes: u64) -> u64 {
+        (self.limit_bytes.min(before_bytes))
+            .saturating_sub(bytes)
+            .max(self.wanted_bytes())
     }
 }

@@ -11,6 +11,7 @@
 pub mod asking;
 pub mod batch;
 pub mod beyond;
+pub mod doubt;
 pub mod feedback;
 pub mod filter;
 pub mod gate;

@@ -8,13 +8,15 @@
 //!            rate no longer grows               seen what an empty path is like
 //!  Startup ──────────────────────────► Down ─────────────────────────────────────► Cruise
 //!     ▲                                  ▲                                            │
-//!     └── rate grew by a quarter         ├── rate does not grow ── Up ◄── six rounds ─┤
-//!         (from Cruise or Up)            └───────────── a queue that nobody made ─────┘
+//!     ├── rate grew by a quarter         ├── rate does not grow ── Up ◄── six rounds ─┤
+//!     │   (from Cruise or Up)            └─ it is one ─┐                              │
+//!     └── the way is longer ───────────────────────── Doubt ◄── a queue nobody made ──┘
 //! ```
 
 #![forbid(unsafe_code)]
 
 use super::asking::interval_bytes;
+use super::doubt::{Doubt, Found};
 use super::feedback::Sample;
 use super::path::{JITTER_NS, Path, Round};
 use super::{bytes_in, rate_of};
@@ -47,6 +49,8 @@ pub enum Phase {
     Startup,
     /// Letting the queue run out, so that the base round trip shows.
     Down(Down),
+    /// Finding out whether there is a queue that nobody made.
+    Doubt(Doubt),
     /// Holding.
     Cruise {
         /// Since Down.
@@ -70,8 +74,6 @@ pub struct Down {
     pub target_bytes: u64,
     /// Whether more than that is still under way.
     pub is_draining: bool,
-    /// Set if the queue is one that nobody made: the longest round trip since, nanoseconds.
-    pub unexpected_rtt_ns: Option<u64>,
     /// Whether it leaves nothing of our own on the path, so that its base round trip shows.
     is_empty: bool,
     /// Rounds since the target was reached.
@@ -92,7 +94,6 @@ pub struct Phases {
     full_bw_rounds: u32,
     was_full: bool,
     up_ended_ns: u64,
-    previous_rtt_ns: u64,
     /// What is added for stalls, as time at the path's rate, nanoseconds,
     slack_ns: u64,
     has_stalls: bool,
@@ -111,7 +112,6 @@ impl Phases {
             full_bw_rounds: 0,
             was_full: false,
             up_ended_ns: now_ns,
-            previous_rtt_ns: 0,
             slack_ns: 0,
             has_stalls: false,
             has_stalled: false,
@@ -150,30 +150,25 @@ impl Phases {
     /// Takes a sample in that `path` has seen already, and whether it was held up on the way.
     pub fn on_sample(&mut self, now_ns: u64, sample: &Sample, is_stall: bool, path: &mut Path) {
         self.has_stalled |= is_stall;
-        if let Phase::Down(down) = &self.phase
-            && down.unexpected_rtt_ns.is_some()
-            && is_stall
-        {
-            // What took it for a queue was a stall.
-            self.phase = Phase::Cruise { rounds: 0 };
-            self.begin_round(now_ns, sample, path);
+        if let Phase::Doubt(doubt) = &mut self.phase {
+            doubt.on_round_trip(sample.rtt_ns);
+            if is_stall {
+                // What was taken for a queue was a stall.
+                self.phase = Phase::Cruise { rounds: 0 };
+                self.begin_round(now_ns, sample, path);
+            }
         }
-        if let Phase::Down(down) = &mut self.phase
-            && let Some(longest_ns) = &mut down.unexpected_rtt_ns
-        {
-            // The lesser of two: one that is long by chance proves nothing.
-            *longest_ns = (*longest_ns).max(sample.rtt_ns.min(self.previous_rtt_ns));
-        }
-        self.previous_rtt_ns = sample.rtt_ns;
         if self.round.observe(now_ns, sample) {
             self.on_round(now_ns, path);
             self.begin_round(now_ns, sample, path);
         }
-        if let Phase::Down(down) = &mut self.phase
-            && down.is_draining
-            && sample.inflight_bytes <= down.target_bytes
-        {
-            down.is_draining = false;
+        let (target_bytes, is_draining) = match &mut self.phase {
+            Phase::Down(down) => (down.target_bytes, &mut down.is_draining),
+            Phase::Doubt(doubt) => (doubt.target_bytes, &mut doubt.is_draining),
+            _ => return,
+        };
+        if *is_draining && sample.inflight_bytes <= target_bytes {
+            *is_draining = false;
             self.begin_round(now_ns, sample, path);
         }
     }
@@ -185,8 +180,23 @@ impl Phases {
         let max_bw = path.bytes_per_second();
         let grew = max_bw >= self.full_bw.saturating_add(self.full_bw / 4);
         match self.phase {
-            Phase::Down(down) if down.is_draining => {}
+            Phase::Down(Down { is_draining, .. }) | Phase::Doubt(Doubt { is_draining, .. })
+                if is_draining => {}
+            Phase::Down(_) | Phase::Doubt(_) if self.has_stalled => {
+                self.phase = Phase::Cruise { rounds: 0 };
+            }
             Phase::Down(down) => self.on_down_round(now_ns, path, down),
+            Phase::Doubt(doubt) => match doubt.judge(&round) {
+                Found::LongerWay => {
+                    path.rebase(now_ns, &round);
+                    self.begin_startup(path);
+                }
+                Found::Queue => {
+                    // The link was busy, so this is its rate, and it had another when this began.
+                    path.observe_busy(now_ns, &round);
+                    self.begin_down(now_ns, path, LESS);
+                }
+            },
             _ if grew => self.begin_startup(path),
             // A path that is neither filled nor busy tells nothing of what it can carry.
             Phase::Startup if round.is_app_limited && !is_queued => {}
@@ -196,7 +206,7 @@ impl Phases {
                     self.begin_down(now_ns, path, LESS);
                 }
             }
-            Phase::Cruise { .. } if is_queued => self.begin_test(now_ns),
+            Phase::Cruise { .. } if is_queued => self.begin_doubt(now_ns),
             Phase::Cruise { rounds } => {
                 let waited_ns = now_ns.saturating_sub(self.up_ended_ns);
                 self.phase = if rounds >= CRUISE_ROUNDS && waited_ns >= CYCLE_MIN_NS {
@@ -229,32 +239,13 @@ impl Phases {
 
     fn on_down_round(&mut self, now_ns: u64, path: &mut Path, mut down: Down) {
         let round = self.round;
-        if self.has_stalled {
-            self.phase = Phase::Cruise { rounds: 0 };
-            return;
-        }
-        // If round trips are as long as they were with four times as much under way, then there
-        // never was a queue: the base round trip has become longer. To hold on to the old one
-        // would starve the path: half the limit, half the rate, and so half the limit again.
-        match down.unexpected_rtt_ns {
-            Some(longest_ns) if round.min_rtt_ns >= longest_ns / 4 * 3 => {
-                path.rebase(now_ns, &round);
-                return self.begin_startup(path);
-            }
-            Some(_) => {
-                // The link was busy, so this is its rate, and it had another when this began.
-                path.observe_busy(now_ns, &round);
-                return self.begin_down(now_ns, path, LESS);
-            }
-            None => {}
-        }
         down.rounds += 1;
         self.phase = Phase::Down(down);
         if down.rounds < DOWN_ROUNDS {
             return;
         }
         if path.is_queued(&round, self.allowed_bytes(path)) {
-            return self.begin_test(now_ns);
+            return self.begin_doubt(now_ns);
         }
         if !down.is_empty {
             self.phase = Phase::Cruise { rounds: 0 };
@@ -296,31 +287,22 @@ impl Phases {
         self.phase = Phase::Down(Down {
             target_bytes: target_bytes.max(self.packet_bytes),
             is_draining: true,
-            unexpected_rtt_ns: None,
             is_empty,
             rounds: 0,
             from_rtt_ns: path.base_rtt_ns(),
         });
     }
 
-    /// Finds out whether a queue that nobody made is one.
-    fn begin_test(&mut self, now_ns: u64) {
+    fn begin_doubt(&mut self, now_ns: u64) {
         self.up_ended_ns = now_ns;
-        self.phase = Phase::Down(Down {
-            target_bytes: (self.round.inflight_bytes / 4).max(self.packet_bytes),
-            is_draining: true,
-            unexpected_rtt_ns: Some(self.round.min_rtt_ns),
-            is_empty: false,
-            rounds: 0,
-            from_rtt_ns: 0,
-        });
+        self.phase = Phase::Doubt(Doubt::new(&self.round, self.packet_bytes));
     }
 
     fn begin_round(&mut self, now_ns: u64, sample: &Sample, path: &Path) {
-        // Round trips that become long must be noticed before the first of them is over; but in a
-        // test it is their length that counts.
+        // Round trips that become long must be noticed before the first of them is over; but in
+        // doubt it is their length that counts.
         let longest_ns = match self.phase {
-            Phase::Down(down) if down.unexpected_rtt_ns.is_some() => u64::MAX,
+            Phase::Doubt(_) => u64::MAX,
             _ => path
                 .longest_rtt_ns(self.allowed_bytes(path))
                 .saturating_mul(2),
