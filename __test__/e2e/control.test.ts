@@ -15,6 +15,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { ApiProgram } from '../harness/api.js'
 import { until } from '../harness/deadline.js'
 import { endToEnd } from '../harness/end-to-end.js'
+import { meetingOf } from '../harness/meeting.js'
 import type { Namespace } from '../harness/namespace.js'
 import { ping } from '../harness/ping.js'
 import type { Child } from '../harness/process.js'
@@ -26,14 +27,11 @@ endToEnd('control', (lab) => {
   let blue: Namespace
   let red: Namespace
   let meeting: string
+  let serve: () => Promise<Child>
+  let dial: () => Promise<Child>
   beforeAll(async () => {
-    blue = await lab.namespace('blue')
-    red = await lab.namespace('red')
-    meeting = `unix:${await lab.path('zp.sock')}`
+    ;({ blue, red, meeting, serve, dial } = await meetingOf(lab))
   })
-
-  const serve = (): Promise<Child> => up(blue, { addresses: innerOf('server'), bind: meeting })
-  const dial = (): Promise<Child> => up(red, { addresses: innerOf('client'), connect: meeting })
   const socketOf = (at: Namespace, name = 'zt0') => `/run/zportal/${at.inode}/${name}.sock`
 
   /** Runs a command to its end, with the exit code that it has to have. */
@@ -196,6 +194,25 @@ endToEnd('control', (lab) => {
       expect((await run(blue, 3, 'wait', '--timeout', '0.1')).stderr).toBe('zt0 is listening after 0.1 s\n')
       expect((await run(blue, 2, 'wait', '--timeout', 'long')).stderr).toMatch(/^ZP_OPTION: --timeout .*"long"/)
     })
+
+    test('tells programs the state that it came to', async () => {
+      const wait = async (code: number) => {
+        const { stdout, stderr } = await run(red, code, 'wait', 'zt0', '--timeout', code === 0 ? '20' : '0.1', '--json')
+        expect(stderr).toBe('')
+        return JSON.parse(stdout) as unknown
+      }
+      expect(await wait(4)).toEqual({ version: 1, name: 'zt0', state: 'not-running' })
+      const client = zportal(red, ['up', ...flags({ addresses: innerOf('client'), connect: meeting })])
+      await client.line(event('waiting'))
+      expect(await wait(3)).toMatchObject({
+        version: 1,
+        name: 'zt0',
+        state: 'waiting',
+        reason: { code: 'ZP_DIAL_REFUSED' },
+      })
+      await serve()
+      expect(await wait(0)).toMatchObject({ version: 1, state: 'up', role: 'client', peer: { address: meeting } })
+    })
   })
 
   describe('events', () => {
@@ -256,7 +273,9 @@ endToEnd('control', (lab) => {
       expect(await blue.addresses('lab')).toEqual(['10.10.0.1/24'])
       expect(JSON.parse((await run(blue, 3, 'status', 'lab', '--json')).stdout)).toMatchObject({ config: file })
       expect((await run(blue, 0, 'config', 'check', '-f', file)).stdout).toBe(`${file} is right\n`)
-      expect((await run(blue, 0, 'config', 'show', '-f', file)).stdout).toMatch(/^mtu = 1300 +# .*lab\.toml:3$/m)
+      const show = zportal(blue, ['config', 'show', 'lab'], { env })
+      expect((await show.exitsWith(0)).stdout).toMatch(/^mtu = 1300 +# .*lab\.toml:3$/m)
+      expect((await zportal(blue, ['config', 'check', 'lab'], { env }).exitsWith(0)).stdout).toBe(`${file} is right\n`)
     })
 
     test('that is wrong creates nothing', async () => {
@@ -267,6 +286,40 @@ endToEnd('control', (lab) => {
       expect((await run(blue, 2, 'config', 'check', '-f', file)).stderr).toBe(sentence)
       expect((await run(blue, 2, 'up', 'no-such-config')).stderr).toMatch(/^ZP_CONFIG: there is no config file /)
       expect(await blue.tuns()).toEqual([])
+    })
+
+    test('is judged and shown for programs, without its secrets', async () => {
+      const file = await lab.path('secret.toml')
+      const json = async (code: number, ...args: string[]) =>
+        JSON.parse((await run(blue, code, 'config', ...args, '-f', file, '--json')).stdout) as unknown
+      writeFileSync(file, `connect = "192.0.2.1:7000"\nproxy = ["socks5://me:hush@192.0.2.2:1080"]\n`, { mode: 0o600 })
+      expect(await json(0, 'check')).toEqual({ version: 1, file, ok: true, problems: [], warnings: [] })
+      const shown = await json(0, 'show')
+      expect(shown).toMatchObject({ version: 1, file, settings: expect.any(Array) as unknown })
+      expect(JSON.stringify(shown)).toContain('192.0.2.2:1080')
+      expect(JSON.stringify(shown)).not.toContain('hush')
+
+      writeFileSync(file, `connect = "192.0.2.1"\nmtuu = 1300\n`)
+      expect(await json(2, 'check')).toMatchObject({
+        version: 1,
+        file,
+        ok: false,
+        problems: [/* by line */ expect.any(String)],
+      })
+      expect((await run(blue, 2, 'config', 'show', '-f', file, '--json')).stderr).toContain(
+        'secret.toml:2: there is no setting "mtuu"',
+      )
+      expect((await run(blue, 2, 'config', 'show', 'no-such')).stderr).toMatch(/^ZP_CONFIG: there is no config file /)
+    })
+
+    test('has a schema that takes what is right and refuses what is wrong', async () => {
+      const { stdout } = await run(blue, 0, 'config', 'schema')
+      const schema = JSON.parse(stdout) as Record<string, unknown>
+      expect(schema).toMatchObject({ type: 'object', additionalProperties: false })
+      expect(Object.keys(schema['properties'] as object)).toEqual(
+        expect.arrayContaining(['bind', 'connect', 'proxy', 'mtu']),
+      )
+      expect((await run(blue, 2, 'config', 'schema', 'lab')).stderr).toMatch(/^ZP_OPTION: /)
     })
   })
 

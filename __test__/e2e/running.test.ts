@@ -10,22 +10,18 @@ import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 
 import { endToEnd } from '../harness/end-to-end.js'
+import { meetingOf } from '../harness/meeting.js'
 import type { Namespace } from '../harness/namespace.js'
 import type { Child } from '../harness/process.js'
-import { innerOf } from '../harness/topology.js'
 import { event, ROOT, up } from '../harness/zportal.js'
 
 endToEnd('running tunnels, for programs', (lab) => {
   let blue: Namespace
-  let red: Namespace
-  let meeting: string
+  let serve: () => Promise<Child>
+  let dial: () => Promise<Child>
   beforeAll(async () => {
-    blue = await lab.namespace('blue')
-    red = await lab.namespace('red')
-    meeting = `unix:${await lab.path('zp.sock')}`
+    ;({ blue, serve, dial } = await meetingOf(lab))
   })
-  const serve = () => up(blue, { addresses: innerOf('server'), bind: meeting })
-  const dial = () => up(red, { addresses: innerOf('client'), connect: meeting })
   /** A program in blue: `say` prints a value as JSON, a failure is its code. */
   const program = (body: string): Child => {
     const library = join(ROOT, 'dist', 'index.js')

@@ -13,24 +13,23 @@ import { beforeAll, describe, expect, test } from 'vitest'
 
 import { until } from '../harness/deadline.js'
 import { endToEnd } from '../harness/end-to-end.js'
+import { meetingOf } from '../harness/meeting.js'
 import type { Namespace } from '../harness/namespace.js'
 import { ping } from '../harness/ping.js'
 import type { Child } from '../harness/process.js'
 import { Terminal } from '../harness/tmux.js'
-import { INNER, innerOf } from '../harness/topology.js'
+import { INNER } from '../harness/topology.js'
 import { event, up, zportal, ZPORTAL } from '../harness/zportal.js'
 
 endToEnd('watching and reloading', (lab) => {
   let blue: Namespace
   let red: Namespace
   let meeting: string
+  let serve: () => Promise<Child>
+  let dial: () => Promise<Child>
   beforeAll(async () => {
-    blue = await lab.namespace('blue')
-    red = await lab.namespace('red')
-    meeting = `unix:${await lab.path('zp.sock')}`
+    ;({ blue, red, meeting, serve, dial } = await meetingOf(lab))
   })
-  const serve = (): Promise<Child> => up(blue, { addresses: innerOf('server'), bind: meeting })
-  const dial = (): Promise<Child> => up(red, { addresses: innerOf('client'), connect: meeting })
   const top = `${ZPORTAL.join(' ')} top`
 
   describe('top', () => {

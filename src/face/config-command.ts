@@ -5,11 +5,12 @@ import { pathOf } from '../config/file.js'
 import { ZPortalError } from '../errors.js'
 import { FaceCommand } from './command.js'
 
-export abstract class ConfigCommand extends FaceCommand {
-  static override args = {
-    config: Args.string({ name: 'CONFIG', description: 'Name of a config: /etc/zportal/CONFIG.toml.' }),
-  }
+/** For each command to have as its own: the parser does not see arguments that are inherited. */
+export const CONFIG_ARGS = {
+  config: Args.string({ name: 'CONFIG', description: 'Name of a config: /etc/zportal/CONFIG.toml.' }),
+}
 
+export abstract class ConfigCommand extends FaceCommand {
   static override flags = {
     file: Flags.string({ char: 'f', helpValue: 'FILE', summary: 'Config file, wherever it lies.' }),
     json: Flags.boolean({ summary: 'Print JSON.' }),

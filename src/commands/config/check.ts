@@ -3,7 +3,7 @@ import { takeLogLevel } from '../../config/log-level.js'
 import { request } from '../../config/request.js'
 import { ZPortalError } from '../../errors.js'
 import { EXIT_USAGE } from '../../face/command.js'
-import { ConfigCommand } from '../../face/config-command.js'
+import { CONFIG_ARGS, ConfigCommand } from '../../face/config-command.js'
 import type { NameOf } from '../../face/failure.js'
 import { failureLines } from '../../face/failure.js'
 import { parseOptions } from '../../options.js'
@@ -18,6 +18,8 @@ export default class ConfigCheck extends ConfigCommand {
     '<%= config.bin %> config check lab',
     '<%= config.bin %> config check -f ./lab.toml --json',
   ]
+
+  static override args = CONFIG_ARGS
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ConfigCheck)
