@@ -96,11 +96,31 @@ endToEnd('the doctor', (lab) => {
       expect((await doctor([], { by }))['tun.create']?.status).toBe('fail')
     })
 
-    test('io_uring forbidden', async () => {
+    test('io_uring forbidden by seccomp', async () => {
       const found = await doctor([], { by: ['perl', FORBID_IO_URING] })
       expect(found['io-uring']).toMatchObject({ status: 'fail', code: 'ZP_IO_URING' })
       expect(found['io-uring']?.message).toContain('seccomp')
       expect(found['tun.create']?.status).toBe('pass')
+    })
+
+    test('io_uring forbidden by the sysctl', async () => {
+      // Laid over the real one for this process alone, which the kernel refuses in the same way.
+      const sysctl = await lab.path('io_uring_disabled')
+      writeFileSync(sysctl, '2\n')
+      const over = `mount --bind ${sysctl} /proc/sys/kernel/io_uring_disabled && exec "$@"`
+      const found = await doctor([], { by: ['sh', '-c', over, 'sh', 'perl', FORBID_IO_URING] })
+      expect(found['io-uring']).toMatchObject({
+        status: 'fail',
+        message: expect.stringContaining('the sysctl kernel.io_uring_disabled=2 forbids it') as string,
+        cure: 'sysctl -w kernel.io_uring_disabled=0',
+      })
+    })
+
+    test('too little locked memory for io_uring', async () => {
+      const by = ['prlimit', '--memlock=65536', 'perl', FORBID_IO_URING, '--errno', '12']
+      const found = await doctor([], { by })
+      expect(found['io-uring']).toMatchObject({ status: 'fail', code: 'ZP_IO_URING' })
+      expect(found['io-uring']?.message).toContain('locked memory is too low (65536 bytes)')
     })
   })
 

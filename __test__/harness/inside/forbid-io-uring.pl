@@ -1,7 +1,10 @@
 # Runs a command in which io_uring is forbidden, as Docker's default seccomp profile does it: the
 # system call fails with EPERM. (The sysctl kernel.io_uring_disabled would do it to the whole machine.)
 #
-#     perl forbid-io-uring.pl COMMAND...
+#     perl forbid-io-uring.pl [--errno NUMBER] COMMAND...
+#
+# With another errno it fails as elsewhere: ENOMEM (12) is what kernels before 5.12 say when the ring
+# does not fit into the limit of locked memory.
 use strict;
 use warnings;
 use POSIX ();
@@ -15,13 +18,16 @@ use constant { LD_W_ABS => 0x20, JMP_JEQ_K => 0x15, RET_K => 0x06 };
 # The same number on every architecture.
 use constant IO_URING_SETUP => 425;
 
+my $errno = EPERM;
+if ($ARGV[0] eq '--errno') { (undef, $errno) = splice @ARGV, 0, 2 }
+
 my $prctl = $PRCTL{ (POSIX::uname())[4] } or die "no number of prctl for this machine\n";
 
 # struct sock_filter: u16 code, u8 jt, u8 jf, u32 k
 my @filter = (
     [LD_W_ABS,  0, 0, 0],                    # seccomp_data.nr
     [JMP_JEQ_K, 0, 1, IO_URING_SETUP],
-    [RET_K,     0, 0, RET_ERRNO | EPERM],
+    [RET_K,     0, 0, RET_ERRNO | $errno],
     [RET_K,     0, 0, RET_ALLOW],
 );
 my $instructions = join '', map { pack 'S C C L', @$_ } @filter;
