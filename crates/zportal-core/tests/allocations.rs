@@ -1,39 +1,15 @@
 //! After warm-up, no packet costs a heap allocation, in either direction.
 
+mod allocation_support;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use allocation_support::{ALLOCATIONS, COUNTED, Counting};
 use common::{Bench, packet, their_hello};
 use zportal_core::wire::features::Features;
 use zportal_core::wire::header::FLAG_VNET;
 use zportal_core::wire::vnet::VNET_HEADER_BYTES;
-
-/// Counts what threads named `session` allocate; those of the test itself do not matter.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    static COUNTED: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
-}
-
-// SAFETY: everything is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if COUNTED.try_with(std::cell::Cell::get).unwrap_or(false) {
-            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        }
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

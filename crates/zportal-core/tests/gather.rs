@@ -1,6 +1,9 @@
 //! What is gathered is what the kernel cuts again: every segment comes back byte for byte, and
 //! whatever is not plainly the next segment of the same stream stays alone.
 
+mod checksum_support;
+
+use checksum_support::sum;
 use proptest::prelude::*;
 use zportal_core::checksum;
 use zportal_core::gather::{Gathered, SEGMENTS_MAX};
@@ -9,17 +12,6 @@ use zportal_core::wire::vnet::{self, VnetHeader};
 
 const ALL: Features = Features(Features::VNET.0 | Features::TSO4.0 | Features::TSO6.0);
 const FIRST_SEQUENCE: u32 = u32::MAX - 3000;
-
-fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|two| u32::from(two[0]) << 8 | two.get(1).map_or(0, |low| u32::from(*low)));
-    let mut sum: u32 = words.sum();
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
 
 fn pseudo_header(packet: &[u8], tcp_bytes: usize) -> u16 {
     let addresses = if packet[0] >> 4 == 4 {

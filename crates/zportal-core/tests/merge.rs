@@ -1,22 +1,14 @@
 //! What is merged is what the kernel cuts again: every datagram comes back byte for byte.
 
+mod checksum_support;
+
+use checksum_support::sum;
 use proptest::prelude::*;
 use zportal_core::merge::{Run, SEGMENTS_MAX};
 use zportal_core::wire::features::Features;
 use zportal_core::wire::vnet::{self, VNET_HEADER_BYTES, VnetHeader};
 
 const AGREED: Features = Features(Features::VNET.0 | Features::USO4.0 | Features::USO6.0);
-
-fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|two| u32::from(two[0]) << 8 | two.get(1).map_or(0, |low| u32::from(*low)));
-    let mut sum: u32 = words.sum();
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
 
 /// Addresses, length and protocol, as UDP's checksum covers them.
 fn pseudo_header(packet: &[u8], ip_bytes: usize, udp_bytes: u16) -> u16 {
