@@ -18,11 +18,13 @@ pub enum Error {
         "there is no /dev/net/tun: load the module (modprobe tun) or pass the device into the container (--device /dev/net/tun)"
     )]
     TunMissing(#[source] io::Error),
-    /// The process lacks CAP_NET_ADMIN.
-    #[error("no permission to {what}: run as root or grant CAP_NET_ADMIN")]
+    /// The process lacks CAP_NET_ADMIN, or may not open `/dev/net/tun`.
+    #[error("no permission to {what}: {cure}")]
     TunPermission {
         /// What was attempted.
         what: String,
+        /// What the user can do.
+        cure: &'static str,
         /// The kernel's answer.
         #[source]
         cause: io::Error,
@@ -110,10 +112,12 @@ pub enum Error {
         cause: io::Error,
     },
     /// Any other failure to listen.
-    #[error("cannot listen on {address}: {cause}")]
+    #[error("cannot listen on {address}: {cause}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default())]
     Bind {
         /// The address asked for.
         address: String,
+        /// What the user can do, where there is a usual cause.
+        cure: Option<&'static str>,
         /// The kernel's answer.
         #[source]
         cause: io::Error,
@@ -303,6 +307,9 @@ pub enum Error {
     #[error("internal error, please report it: {0}")]
     Internal(String),
 }
+
+/// What lets a process create and configure network devices.
+pub(crate) const GRANT_NET_ADMIN: &str = "run as root or grant CAP_NET_ADMIN";
 
 /// What adds to the silence of a peer.
 fn since(network_changed: bool) -> &'static str {

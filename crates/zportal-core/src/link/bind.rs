@@ -122,41 +122,41 @@ fn unix_error(address: &Address, obstacle: Obstacle) -> Error {
             cause,
         },
         Obstacle::NotASocket(cause) => Error::Bind {
-            address: format!("{address} (a file that is not a socket has that name: move it away)"),
+            address: address.to_string(),
+            cure: Some("a file that is not a socket has that name: move it away"),
             cause,
         },
         Obstacle::Other(cause) => bind_error(address, cause),
     }
 }
 
-/// The cure stands behind the address, because [`Error::Bind`] has no place of its own for it.
+/// The kernel's answer with the cure of its usual cause here.
 fn bind_error(address: &Address, cause: io::Error) -> Error {
     let tcp = matches!(address, Address::Tcp { .. });
     let errno = cause.raw_os_error().map(Errno::from_raw_os_error);
+    let address = address.to_string();
     let cure = match errno {
-        Some(Errno::ADDRINUSE) => {
-            return Error::BindInUse {
-                address: address.to_string(),
-                cause,
-            };
-        }
+        Some(Errno::ADDRINUSE) => return Error::BindInUse { address, cause },
         Some(Errno::ADDRNOTAVAIL) => {
-            " (no interface here has that address; to listen on all of them, 0.0.0.0 or [::])"
+            Some("no interface here has that address; to listen on all of them, 0.0.0.0 or [::]")
         }
         Some(Errno::ACCESS) if tcp => {
-            " (ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one)"
+            Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher one")
         }
-        Some(Errno::ACCESS) => " (no permission to create a file in that directory)",
-        Some(Errno::NOENT) => " (that directory does not exist; create it)",
-        Some(Errno::AFNOSUPPORT) => " (IPv6 is switched off on this machine; use an IPv4 address)",
-        Some(Errno::NODEV) => " (there is no such network interface)",
+        Some(Errno::ACCESS) => Some("no permission to create a file in that directory"),
+        Some(Errno::NOENT) => Some("that directory does not exist; create it"),
+        Some(Errno::AFNOSUPPORT) => {
+            Some("IPv6 is switched off on this machine; use an IPv4 address")
+        }
+        Some(Errno::NODEV) => Some("there is no such network interface"),
         Some(Errno::INVAL) if tcp => {
-            " (a link-local address needs its interface, as in [fe80::1%eth0]:7000)"
+            Some("a link-local address needs its interface, as in [fe80::1%eth0]:7000")
         }
-        _ => "",
+        _ => None,
     };
     Error::Bind {
-        address: format!("{address}{cure}"),
+        address,
+        cure,
         cause,
     }
 }

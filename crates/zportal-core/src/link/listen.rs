@@ -70,6 +70,10 @@ impl Listener {
             local,
             transport,
         } = bind(address, mark)?;
+        if transport == Transport::Tcp {
+            // Whoever is accepted has them from here: a crowd costs no system calls for them.
+            options::apply_tcp_or_warn(&socket, &local);
+        }
         let reserve = RefCell::new(spare_descriptor());
         Ok(Self {
             _file: file,
@@ -120,6 +124,7 @@ impl Listener {
                 Err(errno) => {
                     return Err(Error::Bind {
                         address: self.local(),
+                        cure: None,
                         cause: errno.into(),
                     });
                 }
@@ -136,6 +141,7 @@ impl Listener {
         let watched = watch_borrowed(self.socket.as_fd(), Interest::READABLE);
         let failed = |cause| Error::Bind {
             address: self.local(),
+            cure: None,
             cause,
         };
         let watched = watched.map_err(failed)?;
@@ -166,9 +172,6 @@ impl Listener {
             },
             Transport::Unix => format!("a process at {}", self.local),
         };
-        if self.transport == Transport::Tcp {
-            options::apply_tcp_or_warn(&socket, &peer);
-        }
         Stream {
             socket,
             early: Vec::new(),

@@ -22,7 +22,8 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// this long. Keepalive alone does not see that: it is silent while data is in flight.
 const USER_TIMEOUT_MS: u32 = 10_000;
 
-/// Sets a connected TCP socket up: small packets leave at once, and a dead peer is noticed.
+/// Sets a connected TCP socket up: small packets leave at once, and a dead peer is noticed. Those that
+/// a listening socket accepts have its settings (the kernel clones them).
 pub(super) fn apply_tcp(socket: impl AsFd) -> io::Result<()> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
@@ -36,9 +37,9 @@ pub(super) fn apply_tcp(socket: impl AsFd) -> io::Result<()> {
 
 /// The same, where a refusal must not cost the connection: without these options a tunnel works,
 /// it is only slower to send small packets or to notice that the peer has died.
-pub(super) fn apply_tcp_or_warn(socket: impl AsFd, peer: &str) {
+pub(super) fn apply_tcp_or_warn(socket: impl AsFd, address: &str) {
     if let Err(cause) = apply_tcp(socket) {
-        log::warn!("cannot set TCP options on the connection with {peer}: {cause}");
+        log::warn!("cannot set TCP options on the socket of {address}: {cause}");
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cidr::Cidr;
 use super::kernel::Kernel;
 use super::plan::{Choice, choose};
-use crate::error::Error;
+use crate::error::{Error, GRANT_NET_ADMIN};
 
 /// A change seldom comes alone: what a network manager does takes many, and is looked at once.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -335,7 +335,11 @@ fn refused(cause: io::Error) -> Error {
 
 fn not_changed(what: String, cause: io::Error) -> Error {
     match cause.raw_os_error() {
-        Some(libc::EPERM) => Error::TunPermission { what, cause },
+        Some(libc::EPERM) => Error::TunPermission {
+            what,
+            cure: GRANT_NET_ADMIN,
+            cause,
+        },
         _ => Error::Route { what, cause },
     }
 }

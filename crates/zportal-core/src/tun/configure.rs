@@ -8,7 +8,7 @@ use std::str::FromStr;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags};
 use rtnetlink::{Handle, LinkUnspec};
 
-use crate::error::Error;
+use crate::error::{Error, GRANT_NET_ADMIN};
 
 /// An address with its prefix length, as in `10.10.0.1/24` or `fd00::1/64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub(super) async fn configure(
         move |cause: io::Error| match cause.raw_os_error() {
             Some(libc::EPERM) => Error::TunPermission {
                 what: format!("set {what} on {name}"),
+                cure: GRANT_NET_ADMIN,
                 cause,
             },
             _ => Error::TunConfigure {

@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::configure;
 use super::options::TunOptions;
-use crate::error::Error;
+use crate::error::{Error, GRANT_NET_ADMIN};
 use crate::wire::features::Features;
 
 /// The MTU that the kernel gives a new device (`ETH_DATA_LEN`).
@@ -299,6 +299,7 @@ fn create(name: &str) -> Result<tun::Device, Error> {
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => Error::TunMissing(cause),
         Some(libc::EPERM | libc::EACCES) => Error::TunPermission {
             what: format!("create the network device {name}"),
+            cure: cure_of_refusal(may_open()),
             cause,
         },
         // EINVAL also stands for "there is a device of that name, and it is no TUN".
@@ -312,9 +313,37 @@ fn create(name: &str) -> Result<tun::Device, Error> {
     })
 }
 
+/// The crate does not say which of its two steps was refused: opening the file, or making a device
+/// through it. So the file is asked once more.
+fn may_open() -> bool {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open("/dev/net/tun", flags, Mode::empty()).is_ok()
+}
+
+fn cure_of_refusal(may_open: bool) -> &'static str {
+    if may_open {
+        GRANT_NET_ADMIN
+    } else {
+        "/dev/net/tun may not be opened: chmod 666 /dev/net/tun; in a container \
+         --device /dev/net/tun, in a service DeviceAllow=/dev/net/tun rw"
+    }
+}
+
 fn name_taken(name: &str, cause: io::Error) -> Error {
     Error::TunNameTaken {
         name: name.to_owned(),
         cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cure_of_refusal;
+
+    #[test]
+    fn a_file_that_may_not_be_opened_is_no_missing_capability() {
+        assert!(cure_of_refusal(true).contains("CAP_NET_ADMIN"));
+        assert!(cure_of_refusal(false).contains("chmod 666 /dev/net/tun"));
+        assert!(!cure_of_refusal(false).contains("CAP_NET_ADMIN"));
     }
 }
