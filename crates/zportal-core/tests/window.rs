@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use wire_support::property;
 use zportal_core::window::batch::{BATCH_MAX_BYTES, NotsentLowat, Sizes, UNSENT_MAX_BYTES};
 use zportal_core::window::filter::MaxFilter;
-use zportal_core::window::rate::{ASSUMED_BYTES_PER_SECOND, LOOK_NS, LinkRate, Look, SAMPLE_NS};
+use zportal_core::window::rate::{
+    ASSUMED_BYTES_PER_SECOND, LOOK_NS, LinkRate, Look, SAMPLE_MAX_NS, SAMPLE_NS,
+};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -101,7 +103,7 @@ fn a_busy_socket_shows_its_rate_in_two_samples() {
     for bytes_per_second in [50_000, 2_500_000, 1_000_000_000] {
         let mut socket = Socket::new();
         assert_eq!(socket.rate.bytes_per_second(), None);
-        socket.run(2 * SAMPLE_NS, bytes_per_second, 5000);
+        socket.run(2 * SAMPLE_MAX_NS, bytes_per_second, 5000);
         let seen = socket
             .rate
             .bytes_per_second()
@@ -165,8 +167,37 @@ fn a_drop_of_the_rate_is_believed_soon_and_a_rise_at_once() {
 fn a_socket_that_takes_nothing_has_no_rate_left() {
     let mut socket = Socket::new();
     socket.run(SECOND, 2_500_000, 5000);
-    socket.run(2 * SAMPLE_NS + LOOK_NS, 0, 5000);
+    socket.run(2 * SAMPLE_MAX_NS + LOOK_NS, 0, 5000);
     assert_eq!(socket.rate.bytes_per_second(), Some(0));
+}
+
+/// Of a few batches, one more or less must not be taken for another rate.
+#[test]
+fn a_slow_link_is_not_taken_for_a_faster_one_because_it_passes_on_whole_batches() {
+    const BATCH_BYTES: u64 = 8400;
+    for bytes_per_second in [250_000, 625_000, 1_250_000] {
+        let mut rate = LinkRate::default();
+        rate.on_round_trip(15 * MS);
+        for look in 0..1000 {
+            let now_ns = look * LOOK_NS;
+            let passed_bytes = bytes_per_second * now_ns / SECOND / BATCH_BYTES * BATCH_BYTES;
+            rate.on_look(Look {
+                now_ns,
+                handed_bytes: passed_bytes + BATCH_BYTES,
+                unsent_bytes: BATCH_BYTES,
+                blocked: true,
+            });
+            let seen = rate.bytes_per_second().unwrap_or(bytes_per_second);
+            assert!(
+                seen <= 2 * bytes_per_second,
+                "{seen} for {bytes_per_second}"
+            );
+        }
+        assert!(
+            rate.bytes_per_second()
+                .is_some_and(|seen| seen > bytes_per_second / 2)
+        );
+    }
 }
 
 #[test]

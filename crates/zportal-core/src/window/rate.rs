@@ -11,6 +11,11 @@ use super::rate_of;
 
 /// A rate is read over at least this time: shorter ones show bursts of ACKs, not the link.
 pub const SAMPLE_NS: u64 = 10_000_000;
+/// And over at least so many bytes, which on a slow link take longer: a socket passes on whole
+/// packets, and of a few of them one more or less is half the rate.
+pub const SAMPLE_BYTES: u64 = 16 * 1024;
+/// But no longer than this: a link that stands still shows itself by passing nothing.
+pub const SAMPLE_MAX_NS: u64 = 50_000_000;
 /// How often to look at the socket: a sample has to tell whether it ever ran dry.
 pub const LOOK_NS: u64 = SAMPLE_NS / 5;
 
@@ -84,10 +89,11 @@ impl LinkRate {
         self.last = Some(look);
         self.app_limited |= !(last.is_backlogged() && look.is_backlogged());
         let elapsed_ns = look.now_ns.saturating_sub(first.now_ns);
-        if elapsed_ns < SAMPLE_NS {
+        let passed_bytes = look.passed_bytes().saturating_sub(first.passed_bytes());
+        let is_enough = elapsed_ns >= SAMPLE_NS && passed_bytes >= SAMPLE_BYTES;
+        if !is_enough && elapsed_ns < SAMPLE_MAX_NS {
             return;
         }
-        let passed_bytes = look.passed_bytes().saturating_sub(first.passed_bytes());
         let rate = rate_of(passed_bytes, elapsed_ns);
         let known = self.max_bw.value().unwrap_or(ASSUMED_BYTES_PER_SECOND);
         if !self.app_limited || rate > known {
