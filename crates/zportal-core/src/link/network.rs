@@ -31,6 +31,10 @@ const SETTLING: Duration = Duration::from_secs(4);
 const MESSAGE_HEADER_BYTES: usize = 16;
 /// linux/rtnetlink.h, `struct ifinfomsg`.
 const LINK_HEADER_BYTES: usize = 16;
+/// linux/rtnetlink.h, `struct rtmsg`, behind which stand attributes.
+const ROUTE_HEADER_BYTES: usize = 12;
+/// linux/rtnetlink.h, `struct rtattr`.
+const ATTRIBUTE_HEADER_BYTES: usize = 4;
 
 /// The kernel's announcements since it was opened.
 #[derive(Debug)]
@@ -42,15 +46,20 @@ pub struct NetworkWatch {
 }
 
 impl NetworkWatch {
-    /// Begins to listen. Needs no privilege.
-    pub fn open() -> io::Result<NetworkWatch> {
+    /// Begins to listen. Needs no privilege. What becomes of the device of that number is no news:
+    /// the kernel gives the tunnel's own one an IPv6 address seconds after it has made it, and
+    /// nobody is reached by that.
+    pub fn open(own_device: u32) -> io::Result<NetworkWatch> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         // NETLINK_ROUTE is protocol 0.
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
         Ok(NetworkWatch {
             socket,
-            links: Links::default(),
+            links: Links {
+                own_device,
+                running: HashMap::new(),
+            },
             came_back_at: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         })
@@ -94,6 +103,7 @@ impl AsFd for NetworkWatch {
 /// wireless card, an address that it leaves), so only the change from down to running counts.
 #[derive(Debug, Default)]
 struct Links {
+    own_device: u32,
     running: HashMap<i32, bool>,
 }
 
@@ -107,6 +117,11 @@ impl Links {
                 break; // Cut short: the next look finds whole ones again.
             };
             came_back |= match kind {
+                libc::RTM_NEWLINK | libc::RTM_NEWADDR | libc::RTM_NEWROUTE
+                    if device_of(kind, message) == Some(self.own_device) =>
+                {
+                    false
+                }
                 libc::RTM_NEWADDR => true,
                 // What this program routes itself is no news to it (`struct rtmsg`).
                 libc::RTM_NEWROUTE => message.get(5) != Some(&route::PROTOCOL_NUMBER),
@@ -137,6 +152,29 @@ impl Links {
         let ran = self.running.insert(index, runs);
         runs && ran != Some(true)
     }
+}
+
+/// The number of the device that an announcement is about, if it is about one.
+fn device_of(kind: u16, message: &[u8]) -> Option<u32> {
+    if kind != libc::RTM_NEWROUTE {
+        // `struct ifinfomsg` and `struct ifaddrmsg` have it in the same place.
+        return message.get(4..8).and_then(number);
+    }
+    let mut attributes = message.get(ROUTE_HEADER_BYTES..)?;
+    while let Some([low, high, kind @ ..]) = attributes.first_chunk::<ATTRIBUTE_HEADER_BYTES>() {
+        let bytes = usize::from(u16::from_ne_bytes([*low, *high]));
+        // Shorter than its own header: no attribute, and there would be no end.
+        let value = attributes.get(ATTRIBUTE_HEADER_BYTES..bytes)?;
+        if u16::from_ne_bytes(*kind) == libc::RTA_OIF {
+            return number(value);
+        }
+        attributes = attributes.get(bytes.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.try_into().ok().map(u32::from_ne_bytes)
 }
 
 /// Index and flags of a link, from `struct ifinfomsg`.
@@ -184,7 +222,10 @@ mod tests {
 
     #[test]
     fn a_new_address_or_route_counts_and_a_lost_one_does_not() {
-        let mut links = Links::default();
+        let mut links = Links {
+            own_device: 7,
+            ..Links::default()
+        };
         for (kind, counts) in [
             (libc::RTM_NEWADDR, true),
             (libc::RTM_DELADDR, false),
@@ -204,6 +245,45 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_of_the_own_device_is_no_news() {
+        let route_by = |device: u32| {
+            let mut body = vec![0; 12];
+            // RTA_TABLE before RTA_OIF, as the kernel orders them.
+            for (kind, value) in [(15_u16, 254_u32), (libc::RTA_OIF, device)] {
+                body.extend(8_u16.to_ne_bytes());
+                body.extend(kind.to_ne_bytes());
+                body.extend(value.to_ne_bytes());
+            }
+            message(libc::RTM_NEWROUTE, &body)
+        };
+        let address_of = |device: u32| {
+            let mut body = vec![10, 64, 0, 253];
+            body.extend(device.to_ne_bytes());
+            message(libc::RTM_NEWADDR, &body)
+        };
+        for (device, counts) in [(7, false), (8, true)] {
+            let mut links = Links {
+                own_device: 7,
+                ..Links::default()
+            };
+            assert_eq!(
+                links.came_back(&route_by(device)),
+                counts,
+                "route, {device}"
+            );
+            assert_eq!(
+                links.came_back(&address_of(device)),
+                counts,
+                "address, {device}"
+            );
+            let link = link(libc::RTM_NEWLINK, device as i32, RUNNING);
+            assert_eq!(links.came_back(&link), counts, "link, {device}");
+        }
+        // An attribute that has no length has no end either.
+        assert!(Links::default().came_back(&message(libc::RTM_NEWROUTE, &[0; 16])));
+    }
+
+    #[test]
     fn bytes_that_are_no_messages_are_passed_over() {
         let mut links = Links::default();
         let mut endless = message(libc::RTM_NEWADDR, &[0; 8]);
@@ -217,7 +297,7 @@ mod tests {
 
     #[test]
     fn listening_needs_no_privilege_and_never_waits() {
-        let mut watch = NetworkWatch::open().expect("a netlink socket");
+        let mut watch = NetworkWatch::open(0).expect("a netlink socket");
         watch.came_back();
     }
 }

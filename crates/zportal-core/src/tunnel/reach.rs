@@ -163,9 +163,9 @@ fn is_unreached(error: &Error) -> bool {
 }
 
 /// Watches the network, unless nobody comes over it; without it, pauses are only waited out.
-pub(super) fn watch_network(role: &Role) -> Option<RefCell<NetworkWatch>> {
+pub(super) fn watch_network(role: &Role, own_device: u32) -> Option<RefCell<NetworkWatch>> {
     match role {
         Role::Serve { bind, .. } if !matches!(bind, Address::Tcp { .. }) => None,
-        Role::Serve { .. } | Role::Dial(_) => NetworkWatch::open().ok().map(RefCell::new),
+        Role::Serve { .. } | Role::Dial(_) => NetworkWatch::open(own_device).ok().map(RefCell::new),
     }
 }

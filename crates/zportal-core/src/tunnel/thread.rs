@@ -20,7 +20,7 @@ use crate::seat::{Door, not_opened};
 use crate::session::peer::Speech;
 use crate::session::ring::Ring;
 use crate::session::{Acquaintance, Session, Surroundings};
-use crate::tun::Tun;
+use crate::tun::{self, Tun};
 use crate::wake::Wake;
 use crate::wire::features::Features;
 use crate::wire::hello::Hello;
@@ -153,8 +153,7 @@ impl<'a> TunnelThread<'a> {
             shared,
             wake,
             ring,
-            // After the TUN, whose own coming is no news.
-            network: watch_network(&options.role),
+            network: watch_network(&options.role, tun::index(tun.name()).unwrap_or_default()),
             approach: door.is_none().then(|| Approach::new(&shared.routing)),
             _routes: routes,
             door,
