@@ -1,7 +1,10 @@
 /** How a tunnel comes to be: options judged, native part loaded, device made, and its control socket if it wants one. */
 
+import type { InnerAddress } from './address.js'
 import { Backstage } from './backstage.js'
 import type { Host } from './control/serve.js'
+import { interfaceAddresses } from './doctor/facts.js'
+import { judgeAddresses } from './doctor/network.js'
 import type { NativeAddon } from './native.js'
 import { loadNative, settle, toNativeOptions } from './native.js'
 import { parseOptions } from './options.js'
@@ -48,6 +51,9 @@ export async function openTunnelWith(addon: () => NativeAddon, options: unknown,
     throw abortedError(signal)
   }
   const tunnel = new Tunnel(native, parsed, backstage)
+  for (const message of clashes(parsed.addresses, tunnel.name)) {
+    backstage.notices.take({ level: 'warn', code: 'inner-addresses', message })
+  }
   if (parsed.control !== false || parsed.metrics !== undefined) {
     try {
       // Loaded by those only who want it: HTTP is the larger part of it.
@@ -67,4 +73,12 @@ export async function openTunnelWith(addon: () => NativeAddon, options: unknown,
   }
   backstage.begin()
   return tunnel
+}
+
+/** What is wrong with the tunnel's addresses beside those that the machine has, which the kernel lets pass. */
+function clashes(addresses: readonly InnerAddress[], name: string): string[] {
+  // The kernel has taken them, so IPv6 works.
+  return judgeAddresses(addresses, interfaceAddresses(), { name, ipv6: true }).flatMap(({ status, message, cure }) =>
+    status === 'pass' ? [] : [`${message}; ${cure ?? ''}`],
+  )
 }

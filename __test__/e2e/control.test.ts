@@ -80,7 +80,9 @@ endToEnd('control', (lab) => {
       await up(blue, { name: 'office', addresses: [], bind: `unix:${await lab.path('office.sock')}` })
       const { stdout } = await run(blue, 3, 'status')
       expect(stdout).toMatch(/^NAME +ROLE +STATE .*\noffice +server +listening .*\nzt0 +server +listening .*\n$/)
-      expect((await run(blue, 2, 'down')).stderr).toBe('ZP_OPTION: which tunnel? 2 run here: office, zt0\n')
+      expect((await run(blue, 2, 'down')).stderr).toBe(
+        'ZP_OPTION: which tunnel? Name one of the 2 that run here: office, zt0\n',
+      )
     })
 
     test('of a process that has stopped answering', async () => {

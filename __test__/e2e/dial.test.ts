@@ -65,7 +65,9 @@ endToEnd('the way to the peer', (lab) => {
 
   test('no socket file', async () => {
     const path = await lab.path('nobody.sock')
-    expect(await fails({ connect: `unix:${path}` })).toMatch(/^ZP_DIAL\w*: .*nobody\.sock/)
+    expect(await fails({ connect: `unix:${path}` })).toMatch(
+      /^ZP_DIAL_REFUSED: there is no socket unix:\S*nobody\.sock: .*is the path right\?$/,
+    )
   })
 
   test('nobody answers within the deadline', async () => {

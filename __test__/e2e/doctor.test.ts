@@ -139,6 +139,9 @@ endToEnd('the doctor', (lab) => {
       expect(found['inner.addresses']).toMatchObject({ status: 'fail' })
       expect(found['inner.addresses']?.message).toContain('to1')
       expect((await doctor(['-a', '192.0.2.5/28']))['inner.addresses']?.status).toBe('warn')
+      // The kernel takes it all the same, so the tunnel says it too.
+      const tunnel = await up(client.namespace, { addresses: ['192.0.2.1/32'], bind: 'unixa:zp-doctor-clash' })
+      await tunnel.line(/ warn notice .*inner-addresses.*192\.0\.2\.1 is an address of to1 already; choose another/)
     })
 
     test('an address that is IPv6 where that is disabled', async () => {

@@ -226,7 +226,7 @@ endToEnd('routes', (lab) => {
   })
 
   describe('a reload', () => {
-    /** A client from a file, and how to write into that what it routes. */
+    /** A client from a file, up with a server, and how to write into the file what it routes. */
     async function fromFile(): Promise<{ tunnel: Child; write: (...routes: string[]) => void }> {
       const file = await lab.path('client.toml')
       const write = (...routes: string[]): void => {
@@ -238,7 +238,10 @@ endToEnd('routes', (lab) => {
         writeFileSync(file, [...lines, `route = ${JSON.stringify(routes)}`, ''].join('\n'))
       }
       write()
-      return { tunnel: zportal(client, ['up', '-f', file]), write }
+      await serve()
+      const tunnel = zportal(client, ['up', '-f', file])
+      await tunnel.line(event('up'))
+      return { tunnel, write }
     }
     const reload = async (code: number): Promise<Child> => zportal(client, ['reload', 'zt0']).exitsWith(code)
     /** What is routed into the tunnel. */
@@ -252,9 +255,7 @@ endToEnd('routes', (lab) => {
     }
 
     test('adds and removes while the session lives, and the stream stays outside', async () => {
-      await serve()
       const { tunnel, write } = await fromFile()
-      await tunnel.line(event('up'))
       expect(await into()).toEqual([])
 
       write('0.0.0.0/0', '2001:db8:99::/48')
@@ -279,9 +280,7 @@ endToEnd('routes', (lab) => {
     })
 
     test('that is refused, by the options or by the kernel, leaves the routes as they were', async () => {
-      await serve()
       const { tunnel, write } = await fromFile()
-      await tunnel.line(event('up'))
       write('198.51.100.0/24')
       await reload(0)
       write('198.51.100.7/24')
@@ -300,9 +299,7 @@ endToEnd('routes', (lab) => {
     })
 
     test('is no more than a start: a killed tunnel leaves what the next removes', async () => {
-      await serve()
       const { tunnel, write } = await fromFile()
-      await tunnel.line(event('up'))
       write('0.0.0.0/0')
       await reload(0)
       tunnel.signal('SIGKILL')

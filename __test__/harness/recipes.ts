@@ -38,10 +38,10 @@ export async function twoHostsAndLibrary({ server, client }: Pair, reader: Reade
   await endByCtrlC(dialing)
 
   const program = reader.program(client, recipe('5: tunnel.mjs'))
-  await program.line(/^zt0 is up with .*192\.0\.2\.1:7000/)
+  await program.line(/^zt0 up .*192\.0\.2\.1:7000/)
   expect(await ping(client, INNER.server.ipv4)).toMatchObject({ received: 10 })
   await endByCtrlC(program)
-  await program.line(/^closed ZP_CLOSED$/)
+  await program.line(/^zt0 closed closed by request$/)
   await endByCtrlC(listening)
 }
 

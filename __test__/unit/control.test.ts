@@ -367,7 +367,7 @@ describe('finding', () => {
       override readonly name = 'zt8' as 'zt7'
     })(null)
     const second = await open({ connect: 'h:1', control: true }, {}, addon)
-    await expect(lookFor({}, env)).rejects.toThrow('which tunnel? 2 run here: zt7, zt8')
+    await expect(lookFor({}, env)).rejects.toThrow('which tunnel? Name one of the 2 that run here: zt7, zt8')
     await first.close()
     await second.close()
   })

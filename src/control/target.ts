@@ -25,7 +25,7 @@ export async function lookFor({ name, socket }: Target, env: NodeJS.ProcessEnv):
   const all = await findAll(env)
   if (all.length > 1) {
     const names = all.map((found) => found.name).join(', ')
-    throw new ZPortalError('ZP_OPTION', `which tunnel? ${all.length} run here: ${names}`)
+    throw new ZPortalError('ZP_OPTION', `which tunnel? Name one of the ${all.length} that run here: ${names}`)
   }
   return all[0]
 }
@@ -43,10 +43,11 @@ export async function running(target: Target, env: NodeJS.ProcessEnv): Promise<F
 }
 
 export function notRunning({ name, socket }: Target): ZPortalError {
-  const which = name !== undefined ? `no tunnel ${JSON.stringify(name)} runs` : 'no tunnel runs'
   const sentence =
-    socket === undefined
-      ? `${which} in this network namespace; zportal status lists what does`
-      : `no tunnel answers at ${socket}`
+    socket !== undefined
+      ? `no tunnel answers at ${socket}`
+      : name !== undefined
+        ? `no tunnel ${JSON.stringify(name)} runs in this network namespace; zportal status lists what does`
+        : 'no tunnel runs in this network namespace'
   return new ZPortalError('ZP_NOT_RUNNING', sentence)
 }

@@ -172,7 +172,7 @@ function judgePeer(hop: HopProbe, ms: number, mtuBytes: number): Finding[] {
     case undefined:
   }
   const cure =
-    'none is needed if it is an original zportald, or a ZPortal that has a peer already; else compare address and port'
+    'none is needed if it is an original zportald, or a ZPortal that has a peer already; else compare the address at both ends'
   return [warn(id, `${address} accepts connections (${ms} ms) and says nothing`, cure, { ms })]
 }
 
@@ -197,7 +197,7 @@ function cureOf({ code }: NativeFailure): string {
     case 'ZP_RESOLVE':
       return 'getent hosts NAME shows what the resolver says; or write the address'
     case 'ZP_DIAL_REFUSED':
-      return 'start what should listen there, and compare address and port'
+      return 'start what should listen there, and compare the address at both ends'
     case 'ZP_DIAL_TIMEOUT':
       return 'a host that is down or a firewall that drops: ip route get and ping show which'
     case 'ZP_PROXY_REFUSED':

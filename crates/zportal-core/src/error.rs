@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// A device of that name exists and is not ours to use.
     #[error(
-        "the network device {name} exists already: choose another name (-n), or tun%d to let the kernel number it"
+        "the network device {name} exists already: choose another name, or tun%d to let the kernel number it"
     )]
     TunNameTaken {
         /// The name asked for.
@@ -124,7 +124,7 @@ pub enum Error {
     },
 
     /// A host name has no address.
-    #[error("cannot resolve {host}: {cause}")]
+    #[error("cannot resolve {host}: {cause}; is the name right, and does DNS work here?")]
     Resolve {
         /// The host name.
         host: String,
@@ -135,7 +135,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// Nobody listens at the peer or the first proxy.
-    #[error("{address} refused the connection: is it running there, and is the address right?")]
+    #[error("{}", nobody_at(address, cause))]
     DialRefused {
         /// Where the connection went.
         address: String,
@@ -274,7 +274,7 @@ pub enum Error {
         said: Option<String>,
     },
     /// The other end serves another peer.
-    #[error("the other end serves another peer{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    #[error("the other end takes one peer at a time, and is busy{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
     PeerBusy {
         /// Its own words.
         said: Option<String>,
@@ -310,6 +310,16 @@ pub enum Error {
 
 /// What lets a process create and configure network devices.
 pub(crate) const GRANT_NET_ADMIN: &str = "run as root or grant CAP_NET_ADMIN";
+
+/// Why nobody answers where something was dialed.
+fn nobody_at(address: &str, cause: &io::Error) -> String {
+    if cause.kind() == io::ErrorKind::NotFound {
+        return format!(
+            "there is no socket {address}: is the other end running, and is the path right?"
+        );
+    }
+    format!("{address} refused the connection: is it running there, and is the address right?")
+}
 
 /// What adds to the silence of a peer.
 fn since(network_changed: bool) -> &'static str {
