@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { createServer, request } from 'node:http'
+import type { Socket } from 'node:net'
 import { createConnection, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -179,6 +180,36 @@ describe('a control socket', () => {
     expect(events.every(({ version, name, at }) => version === 1 && name === 'zt7' && typeof at === 'string')).toBe(
       true,
     )
+  })
+
+  test('is hung up by who has enough of its events', async () => {
+    const path = join(folder, 'teller.sock')
+    const guests: Socket[] = []
+    const teller = createNetServer((guest) => {
+      guests.push(guest)
+      guest.once('data', () => guest.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"a":1}\n\r\n'))
+    }).listen(path)
+    for await (const line of askEvents(path)) {
+      expect(line).toBe('{"a":1}')
+      break
+    }
+    await expect.poll(() => guests.map(({ closed }) => closed)).toEqual([true])
+    teller.close()
+  })
+
+  test('of a process that dies in the middle of an answer is nobody any more', async () => {
+    const path = join(folder, 'dying.sock')
+    const dying = createNetServer((guest) => {
+      guest.once('data', () => {
+        guest.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"a":1}\n{\r\n')
+        setImmediate(() => guest.destroy())
+      })
+    }).listen(path)
+    const lines: string[] = []
+    for await (const line of askEvents(path)) lines.push(line)
+    expect(lines).toEqual(['{"a":1}'])
+    await expect(askStatus(path)).rejects.toBeInstanceOf(NobodyThere)
+    dying.close()
   })
 
   test('of a tunnel that its signal ended while it was being made is gone', async () => {

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:http'
-import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { ZPortalError } from '../errors.js'
 import type { ErrorCode } from '../errors.js'
 import { ERROR_CODES } from '../errors.js'
@@ -44,23 +44,34 @@ export function askBench(socket: string): Promise<Invitation> {
   return ask<Invitation>(socket, 'POST', '/bench', BENCH_WITHIN_MS)
 }
 
-/** The lines of `GET /events` as they are, the first at once; ends when the tunnel does, or with the signal. */
+/**
+ * The lines of `GET /events` as they are, the first at once; ends when the tunnel does, be it killed, or with the
+ * signal. Who leaves off reading hangs up.
+ */
 export async function* askEvents(socket: string, signal?: AbortSignal): AsyncGenerator<string> {
   const response = await send(socket, 'GET', '/events', ANSWER_WITHIN_MS, signal)
+  response.setEncoding('utf8')
+  let begun = ''
   try {
-    yield* createInterface({ input: response, crlfDelay: Infinity })
+    for await (const chunk of response) {
+      const lines = (begun + (chunk as string)).split('\n')
+      begun = lines.pop() ?? ''
+      yield* lines
+    }
   } catch (error) {
-    if (signal?.aborted !== true) throw error
+    const failure = translated(error as NodeJS.ErrnoException, socket)
+    if (signal?.aborted !== true && !(failure instanceof NobodyThere)) throw failure
   }
 }
 
 async function ask<T>(socket: string, method: string, path: string, withinMs = ANSWER_WITHIN_MS): Promise<T> {
   const response = await send(socket, method, path, withinMs)
-  const chunks: Buffer[] = []
-  for await (const chunk of response) chunks.push(chunk as Buffer)
+  const answer = await text(response).catch((error: unknown) => {
+    throw translated(error as NodeJS.ErrnoException, socket)
+  })
   let body: { version?: unknown; error?: Reason }
   try {
-    body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as typeof body
+    body = JSON.parse(answer) as typeof body
   } catch (cause) {
     throw new ZPortalError('ZP_CONTROL', `what answered at ${socket} is no ZPortal`, { cause })
   }
