@@ -1,5 +1,6 @@
 /** `zportal`: hands the command line to oclif, which finds the command in `commands/` by its name. */
 
+import './face/lean.js'
 import { fileURLToPath } from 'node:url'
 import { execute, settings } from '@oclif/core'
 

@@ -3,6 +3,7 @@
  * or 1, and nothing on stdout but what -h and -v ask for.
  */
 
+import './face/lean.js'
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
 import { optionsFrom } from './config/settings.js'

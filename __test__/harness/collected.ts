@@ -1,7 +1,6 @@
 /**
- * `zportal up` in a Node that collects all garbage when asked and has no helper threads of V8's: what such a process
- * holds, and more with time, is held by our code. Otherwise memory grows and shrinks by megabytes with the moods of the
- * collector, and by the malloc arenas of its threads.
+ * `zportal up` in a Node that collects all garbage when asked: what such a process holds, and more with time, is held
+ * by our code. Otherwise memory grows and shrinks by megabytes with the moods of the collector.
  */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +11,7 @@ import type { Child } from './process.js'
 import { type End, event, flags, ROOT } from './zportal.js'
 
 const COLLECT = fileURLToPath(new URL('inside/collect.mjs', import.meta.url))
-const NODE = [process.execPath, '--single-threaded', '--expose-gc', '--import', COLLECT]
+const NODE = [process.execPath, '--expose-gc', '--import', COLLECT]
 
 /** Starts it and waits until it listens (with `bind`) or is connected. */
 export async function collectedUp(at: Namespace, end: End): Promise<Child> {
