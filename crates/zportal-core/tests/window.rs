@@ -243,8 +243,8 @@ fn sizes_are_a_little_of_the_rate_within_bounds() {
         } = Sizes::at(bytes_per_second, 1416);
         (batch_bytes, piece_bytes, unsent_bytes)
     };
-    assert_eq!(sizes(0), (1416, 0, 2832), "never below one packet");
-    assert_eq!(sizes(625_000), (1416, 1250, 2832), "5 Mbit/s");
+    assert_eq!(sizes(0), (1416, 1416, 2832), "never below one packet");
+    assert_eq!(sizes(625_000), (1416, 1416, 2832), "5 Mbit/s");
     assert_eq!(
         sizes(2_500_000),
         (2500, 5000, 5000),

@@ -41,7 +41,7 @@ impl Sizes {
             bytes_in(bytes_per_second, UNSENT_NS).max(packet_bytes.saturating_mul(2));
         Sizes {
             batch_bytes: batch_bytes.min(BATCH_MAX_BYTES),
-            piece_bytes: bytes_in(bytes_per_second, PIECE_NS),
+            piece_bytes: bytes_in(bytes_per_second, PIECE_NS).max(packet_bytes),
             unsent_bytes: unsent_bytes.min(UNSENT_MAX_BYTES),
         }
     }
