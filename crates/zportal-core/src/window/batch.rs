@@ -10,9 +10,6 @@ use super::bytes_in;
 
 /// A batch is what the link carries in this time, nanoseconds.
 pub const BATCH_NS: u64 = 1_000_000;
-/// A super-packet goes in pieces of what the link carries in this time, nanoseconds. Each has headers of its own: in
-/// pieces of one batch they take 1 % more of a link of 20 Mbit/s, and no ping is shorter for it.
-pub const PIECE_NS: u64 = 2_000_000;
 /// The socket is kept filled for this time, nanoseconds. It asks for more when half of it is left
 /// (tcp(7), TCP_NOTSENT_LOWAT), and must not run dry while we wake up.
 pub const UNSENT_NS: u64 = 2_000_000;
@@ -26,8 +23,6 @@ pub const UNSENT_MAX_BYTES: u64 = 4 * BATCH_MAX_BYTES;
 pub struct Sizes {
     /// A batch is closed once it has as much as this, bytes.
     pub batch_bytes: u64,
-    /// A super-packet of more than this is cut, bytes.
-    pub piece_bytes: u64,
     /// What TCP_NOTSENT_LOWAT should be, bytes.
     pub unsent_bytes: u64,
 }
@@ -41,7 +36,6 @@ impl Sizes {
             bytes_in(bytes_per_second, UNSENT_NS).max(packet_bytes.saturating_mul(2));
         Sizes {
             batch_bytes: batch_bytes.min(BATCH_MAX_BYTES),
-            piece_bytes: bytes_in(bytes_per_second, PIECE_NS).max(packet_bytes),
             unsent_bytes: unsent_bytes.min(UNSENT_MAX_BYTES),
         }
     }

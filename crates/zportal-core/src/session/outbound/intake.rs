@@ -107,7 +107,7 @@ impl Outbound {
 
     /// Queues the super-packet in the spare buffer in pieces; false if it goes as it is.
     fn cut(&mut self, now_ns: u64, read: usize, stats: &Stats) -> bool {
-        let piece_bytes = usize::try_from(self.sizes.piece_bytes).unwrap_or(usize::MAX);
+        let piece_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(usize::MAX);
         if read <= piece_bytes {
             return false;
         }
