@@ -13,6 +13,8 @@ pub static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// Whether this thread counts; all do at first.
     pub static COUNTED: Cell<bool> = const { Cell::new(true) };
+    /// What this thread allocated. The test runner has a thread too, which allocates when it likes.
+    pub static ALLOCATIONS_HERE: Cell<u64> = const { Cell::new(0) };
 }
 
 // SAFETY: everything is passed on to the system's allocator as it came.
@@ -21,6 +23,7 @@ unsafe impl GlobalAlloc for Counting {
         if COUNTED.try_with(Cell::get).unwrap_or(false) {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         }
+        let _ = ALLOCATIONS_HERE.try_with(|here| here.set(here.get() + 1));
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
