@@ -14,6 +14,7 @@ mod life;
 mod outbound;
 mod pace;
 pub mod peer;
+mod rally;
 pub mod ring;
 mod seat;
 mod slots;

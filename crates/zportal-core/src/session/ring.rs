@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use io_uring::{IoUring, opcode, squeue, types};
 
+use super::rally::Looked;
 use crate::error::Error;
 
 /// Entries of the submission queue: one for each kind of operation and for its cancellation.
@@ -170,6 +171,28 @@ impl Ring {
         // ENTRIES exceeds the number of kinds, each is there at most once, and every enter
         // empties the queue.
         pushed.expect("the submission queue has room for one of each kind");
+    }
+
+    /// Hands new operations to the kernel and looks for a completion, for `time` at the most, without
+    /// sleeping; who else wants the processor meanwhile gets it.
+    pub fn look(&mut self, time: Duration) -> io::Result<Looked> {
+        let begun = Instant::now();
+        let mut now = begun;
+        let mut others = Duration::ZERO;
+        loop {
+            self.enter(Wait::Not)?;
+            let is_found = !self.ring.completion().is_empty();
+            if is_found || now.saturating_duration_since(begun) >= time {
+                let others_ns = u64::try_from(others.as_nanos()).unwrap_or(u64::MAX);
+                return Ok(Looked {
+                    is_found,
+                    others_ns,
+                });
+            }
+            std::thread::yield_now();
+            let before = std::mem::replace(&mut now, Instant::now());
+            others = others.max(now.saturating_duration_since(before));
+        }
     }
 
     /// Hands new operations to the kernel, and waits for completions as told.

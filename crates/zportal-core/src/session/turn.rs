@@ -9,6 +9,7 @@ use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::pace::Pace;
 use super::peer::{Peer, Speech};
+use super::rally::{LOOK_NS, Rally};
 use super::ring::{Operation, Ring, Wait};
 use super::surroundings::Surroundings;
 use crate::error::Error;
@@ -43,6 +44,7 @@ pub struct Session<'a> {
     /// Goodbye is said, and nothing more is sent.
     pub(super) is_half_closed: bool,
     pub(super) pace: Pace,
+    rally: Rally,
     pub(super) probe: Probe,
     /// Judges a peer that answers questions, once it has shown that it does.
     pub(super) liveness: Option<Liveness>,
@@ -98,6 +100,7 @@ impl<'a> Session<'a> {
             closing_at: None,
             is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
+            rally: Rally::default(),
             probe,
             liveness: None,
             tell_sojourns_at_ns: 0,
@@ -139,7 +142,7 @@ impl<'a> Session<'a> {
             self.send(now_ns);
             // Behind the send, so that no packet waits for a look.
             self.keep_pace(now_ns);
-            self.wait()
+            self.look(now_ns, self.wait())?
         };
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
@@ -152,7 +155,11 @@ impl<'a> Session<'a> {
         }
         let now = Instant::now();
         self.read_tun(now)?;
-        self.judge_peer(self.since_begin_ns(now))?;
+        let turned_ns = self.since_begin_ns(now);
+        let stats = self.around.stats;
+        let (sent, received) = (stats.tx_packets.total(), stats.rx_packets.total());
+        self.rally.on_turn(turned_ns, sent, received);
+        self.judge_peer(turned_ns)?;
         if self.door_at(now).is_some_and(|at| now >= at) {
             self.look_at_door()?;
         }
@@ -160,6 +167,16 @@ impl<'a> Session<'a> {
             self.judge_silence();
         }
         self.finish_closing()
+    }
+
+    /// In a rally, looks for its next packet; returns how to wait after that.
+    fn look(&mut self, now_ns: u64, wait: Wait) -> Result<Wait, Error> {
+        if wait == Wait::Not || !self.rally.is_on(now_ns) {
+            return Ok(wait);
+        }
+        let looked = (self.ring.look(Duration::from_nanos(LOOK_NS))).map_err(ring_failed)?;
+        self.rally.on_look(now_ns, looked);
+        Ok(if looked.is_found { Wait::Not } else { wait })
     }
 
     /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
