@@ -8,7 +8,8 @@ use wire_support::property;
 use zportal_core::window::batch::{BATCH_MAX_BYTES, NotsentLowat, Sizes, UNSENT_MAX_BYTES};
 use zportal_core::window::filter::MaxFilter;
 use zportal_core::window::rate::{
-    ASSUMED_BYTES_PER_SECOND, LOOK_NS, LinkRate, Look, SAMPLE_MAX_NS, SAMPLE_NS,
+    ASSUMED_BYTES_PER_SECOND, LITTLE_BYTES, LOOK_IDLE_NS, LOOK_NS, LinkRate, Look, SAMPLE_MAX_NS,
+    SAMPLE_NS,
 };
 
 const MS: u64 = 1_000_000;
@@ -84,18 +85,41 @@ impl Socket {
     fn run(&mut self, for_ns: u64, bytes_per_second: u64, unsent_bytes: u64) {
         let until_ns = self.now_ns + for_ns;
         while self.now_ns < until_ns {
-            assert!(self.rate.look_due(self.now_ns));
+            let handed_bytes = self.passed_bytes + unsent_bytes;
             self.rate.on_look(Look {
                 now_ns: self.now_ns,
-                handed_bytes: self.passed_bytes + unsent_bytes,
+                handed_bytes,
                 unsent_bytes,
                 blocked: false,
             });
-            assert!(!self.rate.look_due(self.now_ns));
+            assert!(!self.look_due(handed_bytes, false));
             self.now_ns += LOOK_NS;
             self.passed_bytes += bytes_per_second * LOOK_NS / SECOND;
         }
     }
+
+    fn look_due(&self, handed_bytes: u64, blocked: bool) -> bool {
+        self.rate.look_due(self.now_ns, handed_bytes, blocked)
+    }
+}
+
+#[test]
+fn a_socket_with_something_to_pass_on_is_looked_at_often() {
+    let mut socket = Socket::new();
+    assert!(socket.look_due(0, false));
+    socket.run(LOOK_NS, 1_000_000, 100);
+    assert!(socket.look_due(100, false));
+}
+
+#[test]
+fn a_socket_that_gets_little_is_looked_at_seldom() {
+    let mut socket = Socket::new();
+    socket.run(LOOK_NS, 0, 0);
+    assert!(!socket.look_due(LITTLE_BYTES, false));
+    assert!(socket.look_due(LITTLE_BYTES + 1, false));
+    assert!(socket.look_due(0, true));
+    socket.now_ns = LOOK_IDLE_NS;
+    assert!(socket.look_due(0, false));
 }
 
 #[test]

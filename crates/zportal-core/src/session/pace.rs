@@ -89,7 +89,7 @@ impl Pace {
         blocked: bool,
         relayed: Option<u64>,
     ) -> bool {
-        if !self.rate.look_due(now_ns) {
+        if !self.rate.look_due(now_ns, handed_bytes, blocked) {
             return false;
         }
         self.relayed = relayed;

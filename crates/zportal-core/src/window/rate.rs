@@ -18,6 +18,11 @@ pub const SAMPLE_BYTES: u64 = 16 * 1024;
 pub const SAMPLE_MAX_NS: u64 = 50_000_000;
 /// How often to look at the socket: a sample has to tell whether it ever ran dry.
 pub const LOOK_NS: u64 = SAMPLE_NS / 5;
+/// A socket that had nothing to pass on and was given no more than this since, bytes, shows nothing:
+/// a look would only delay whoever is to answer the packet.
+pub const LITTLE_BYTES: u64 = 2048;
+/// How often to look at such a one.
+pub const LOOK_IDLE_NS: u64 = 2 * SAMPLE_NS;
 
 /// What a link is taken for until it shows its rate, bytes a second: 100 Mbit/s.
 pub const ASSUMED_BYTES_PER_SECOND: u64 = 12_500_000;
@@ -67,10 +72,16 @@ pub struct LinkRate {
 }
 
 impl LinkRate {
-    /// Whether it is time to look at the socket again.
-    pub fn look_due(&self, now_ns: u64) -> bool {
-        self.last
-            .is_none_or(|last| now_ns.saturating_sub(last.now_ns) >= LOOK_NS)
+    /// Whether it is time to look at the socket again, which has been given `handed_bytes` in all;
+    /// `blocked` as in [`Look`].
+    pub fn look_due(&self, now_ns: u64, handed_bytes: u64, blocked: bool) -> bool {
+        let Some(last) = self.last else {
+            return true;
+        };
+        let given_bytes = handed_bytes.saturating_sub(last.handed_bytes);
+        let is_idle = !blocked && !last.is_backlogged() && given_bytes <= LITTLE_BYTES;
+        let every_ns = if is_idle { LOOK_IDLE_NS } else { LOOK_NS };
+        now_ns.saturating_sub(last.now_ns) >= every_ns
     }
 
     /// Learns the round trip, which says how long a rate may be remembered.
@@ -79,8 +90,8 @@ impl LinkRate {
         self.window_ns = Some(window_ns.clamp(WINDOW_MIN_NS, WINDOW_MAX_NS));
     }
 
-    /// Takes a look at the socket in. Looks may come as often as is convenient; while there is
-    /// something to send they should come every [`LOOK_NS`].
+    /// Takes a look at the socket in. Looks may come as often as is convenient; they should come
+    /// whenever [`LinkRate::look_due`] says so.
     pub fn on_look(&mut self, look: Look) {
         let (Some(first), Some(last)) = (self.first, self.last) else {
             self.begin(look);

@@ -78,13 +78,14 @@ impl Sender {
                 path.push(frame);
             }
         }
-        if path.kind == Kind::Direct && self.rate.look_due(now_ns) {
+        let blocked = !self.batch.is_empty();
+        if path.kind == Kind::Direct && (self.rate).look_due(now_ns, self.handed_bytes, blocked) {
             self.rate.on_round_trip(path.leg.base_rtt_ns);
             self.rate.on_look(Look {
                 now_ns,
                 handed_bytes: self.handed_bytes,
                 unsent_bytes: path.buffer_bytes,
-                blocked: !self.batch.is_empty(),
+                blocked,
             });
         }
     }
