@@ -91,12 +91,13 @@ impl Session<'_> {
         }
     }
 
-    /// Whether the kernel may have answered already what was just written to the TUN, and only
-    /// messages are to be sent: then the ring is asked first, and all goes together.
+    /// Whether the kernel may have answered already what was just written to the TUN, and no packet
+    /// is to be sent: then the ring is asked first, before anything else is handed to it, and what
+    /// messages there are go together with the answer.
     pub(super) fn expects_answer(&mut self) -> bool {
         std::mem::take(&mut self.from_tun.is_written)
             && self.ring.in_flight(Operation::TunRead)
-            && self.outbound.has_only_messages()
+            && !self.outbound.has_packets()
     }
 
     /// Whether a packet may be there; it is read whatever the socket does, and waits in our queue.

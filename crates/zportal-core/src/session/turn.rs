@@ -135,11 +135,11 @@ impl<'a> Session<'a> {
 
     fn turn(&mut self) -> Result<(), Error> {
         let now_ns = self.now_ns();
-        self.submit();
         let wait = if self.expects_answer() {
             Wait::Not
         } else {
             self.send(now_ns);
+            self.submit();
             // Behind the send, so that no packet waits for a look.
             self.keep_pace(now_ns);
             self.look(now_ns, self.wait())?

@@ -146,10 +146,9 @@ impl Outbound {
             && self.batch.is_empty()
     }
 
-    /// Whether messages wait, no packets, and nothing is half sent.
-    pub fn has_only_messages(&self) -> bool {
-        let has_message = !self.messages.is_empty() || self.pong.is_some();
-        has_message && self.queue.is_empty() && self.batch.is_empty()
+    /// Whether packets wait, or something is half sent.
+    pub fn has_packets(&self) -> bool {
+        !self.queue.is_empty() || !self.batch.is_empty()
     }
 
     /// Whether something waits that is so little that limits are not for it: messages, and packets
