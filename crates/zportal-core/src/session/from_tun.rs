@@ -15,6 +15,8 @@ const BURST_PACKETS: usize = 4;
 /// ...so it is left alone for this long, and the next batch is a larger one: what network cards
 /// call interrupt moderation. A lone ping never waits.
 const BURST_PAUSE: Duration = Duration::from_micros(60);
+/// The same for datagrams that were merged: the longer the run, the less each of them costs.
+const RUN_PAUSE: Duration = Duration::from_micros(150);
 /// A packet that comes so long after the one before, nanoseconds, is sent before another is looked
 /// for: most likely there is none.
 const LONE_NS: u64 = 20_000;
@@ -130,8 +132,12 @@ impl Session<'_> {
         }
         let drained = (self.outbound).fill(now_ns, first, tun, &self.peer, stats)?;
         from_tun.is_ready = drained == Drained::Perhaps;
-        if matches!(drained, Drained::Empty { packets } if packets >= BURST_PACKETS) {
-            from_tun.paused_until = Some(Instant::now() + BURST_PAUSE);
+        if let Drained::Empty { packets, run } = drained
+            && packets >= BURST_PACKETS
+        {
+            let is_run = run >= BURST_PACKETS;
+            let pause = if is_run { RUN_PAUSE } else { BURST_PAUSE };
+            from_tun.paused_until = Some(Instant::now() + pause);
         }
         Ok(())
     }

@@ -7,11 +7,11 @@
 #![forbid(unsafe_code)]
 
 /// In a rally a packet follows the one before within this time, nanoseconds, wake-ups included.
-const STROKE_NS: u64 = 150_000;
+const STROKE_NS: u64 = 250_000;
 /// So many packets make a rally.
 const RALLY_STROKES: u32 = 16;
 /// How long to look for the next packet, nanoseconds: wake-ups are what is saved.
-pub const LOOK_NS: u64 = 60_000;
+pub const LOOK_NS: u64 = 100_000;
 
 /// Others had the processor for so long, nanoseconds, while this thread looked: they need it more,
 /// and whoever sleeps is let in sooner than who stands in line with them.

@@ -24,6 +24,8 @@ pub enum Drained {
     Empty {
         /// Packets read before that.
         packets: usize,
+        /// How many of the last ones became one super-packet.
+        run: usize,
     },
     /// The turn's share was read; there may be more.
     Perhaps,
@@ -57,7 +59,8 @@ impl Outbound {
                 first => first,
             };
             let Some(read) = read else {
-                drained = Drained::Empty { packets };
+                let run = self.run.as_ref().map_or(0, |(run, _)| run.segments());
+                drained = Drained::Empty { packets, run };
                 break;
             };
             bytes += read;
