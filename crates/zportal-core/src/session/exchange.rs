@@ -130,8 +130,10 @@ impl Session<'_> {
                     if self.probe.is_relayed() {
                         self.pace.acknowledge(self.stream.socket.as_fd());
                     }
-                    self.tun_written(bytes);
-                    self.deliver()
+                    let before = self.inbound.taken();
+                    let delivered = self.deliver();
+                    self.tun_written(before);
+                    delivered
                 }
                 Err(cause) if is_passing(&cause) => Ok(()),
                 Err(cause) => Err(Error::LinkLost { cause }),

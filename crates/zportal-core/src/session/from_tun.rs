@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::outbound::Drained;
 use super::ring::Operation;
-use super::slots::LARGE_BYTES;
 use super::turn::Session;
 use crate::error::Error;
+use crate::wire::control::Delivered;
 
 /// A TUN that gave so many packets at one waking gives them faster than a waking is worth...
 const BURST_PACKETS: usize = 4;
@@ -34,7 +34,8 @@ pub struct FromTun {
     read_at_ns: u64,
     /// Something was written to the TUN since the ring was last asked.
     is_written: bool,
-    /// So much was written to the TUN that more than one answer is likely.
+    /// Several packets were written to the TUN at once, so that more than one answer is likely: each
+    /// that was sent by itself would cost a packet of the stream, and an acknowledgement of that.
     is_much_written: bool,
 }
 
@@ -83,11 +84,12 @@ impl Session<'_> {
         self.from_tun.read = Some(bytes as usize);
     }
 
-    /// So many bytes are written to the TUN. The kernel answers many a packet while it takes it: if
-    /// nobody waits for the answer, it is looked for.
-    pub(super) fn tun_written(&mut self, bytes: u32) {
+    /// The peer's packets are written to the TUN, but for those of `before`. The kernel answers many
+    /// a packet while it takes it: if nobody waits for the answer, it is looked for.
+    pub(super) fn tun_written(&mut self, before: Delivered) {
+        let frames = self.inbound.taken().frames - before.frames;
         self.from_tun.is_written = true;
-        self.from_tun.is_much_written |= bytes as usize > LARGE_BYTES;
+        self.from_tun.is_much_written |= frames > 1;
         if !self.ring.in_flight(Operation::TunRead) {
             self.from_tun.is_ready = true;
         }
