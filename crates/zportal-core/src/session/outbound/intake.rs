@@ -14,8 +14,8 @@ use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
 use crate::wire::vnet::VNET_HEADER_BYTES;
 
 /// A super-packet is not cut to fewer segments than this: each piece carries headers of its own,
-/// and below three they cost more than 2 % of the link.
-const PIECE_SEGMENTS: usize = 3;
+/// which with four segments take 1.4 % of the link at an MTU of 1400 bytes, with three 1.9 %.
+const PIECE_SEGMENTS: usize = 4;
 
 /// Whether the TUN had more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
