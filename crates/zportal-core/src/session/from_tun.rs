@@ -20,6 +20,8 @@ const RUN_PAUSE: Duration = Duration::from_micros(150);
 /// A packet that comes so long after the one before, nanoseconds, is sent before another is looked
 /// for: most likely there is none.
 const LONE_NS: u64 = 20_000;
+/// Nobody waits for the end of a larger one, bytes, as for that of a question or an answer.
+const LONE_MAX_BYTES: usize = 2048;
 
 /// What is known of the packets in the TUN.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub struct FromTun {
     /// Several packets were written to the TUN at once, so that more than one answer is likely: each
     /// that was sent by itself would cost a packet of the stream, and an acknowledgement of that.
     is_much_written: bool,
+    /// The packet that was read last came alone, and is a small one.
+    pub is_lone: bool,
 }
 
 impl FromTun {
@@ -129,6 +133,7 @@ impl Session<'_> {
         if let Some(read) = first
             && is_lone
         {
+            self.from_tun.is_lone = read <= LONE_MAX_BYTES;
             self.outbound.take(now_ns, read, &self.peer, stats);
             return Ok(());
         }

@@ -5,6 +5,7 @@
 
 mod acquaintance;
 mod count;
+mod crowd;
 mod ear;
 mod ending;
 mod exchange;

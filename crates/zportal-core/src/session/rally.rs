@@ -13,16 +13,6 @@ const RALLY_STROKES: u32 = 16;
 /// How long to look for the next packet, nanoseconds: wake-ups are what is saved.
 pub const LOOK_NS: u64 = 100_000;
 
-/// Others had the processor for so long, nanoseconds, while this thread looked: they need it more,
-/// and whoever sleeps is let in sooner than who stands in line with them.
-const CROWDED_NS: u64 = 200_000;
-/// So nobody looks for this time, nanoseconds, and four times as long each time again,
-const STAND_BACK_MIN_NS: u64 = 10_000_000;
-/// up to this.
-const STAND_BACK_MAX_NS: u64 = 2_560_000_000;
-/// After so many looks without that, it is forgotten.
-const QUIET_LOOKS: u32 = 256;
-
 /// The packets of one link, as far as they come one by one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rally {
@@ -33,18 +23,6 @@ pub struct Rally {
     stroke_at_ns: u64,
     /// Packets that were ever sent and received.
     carried: (u64, u64),
-    look_from_ns: u64,
-    stand_back_ns: u64,
-    quiet_looks: u32,
-}
-
-/// How a look for the next packet went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looked {
-    /// Whether something came.
-    pub is_found: bool,
-    /// The longest time for which others had the processor meanwhile, nanoseconds.
-    pub others_ns: u64,
 }
 
 impl Rally {
@@ -68,42 +46,19 @@ impl Rally {
     }
 
     /// Whether to look for the next packet before sleeping.
-    pub fn is_on(&self, now_ns: u64) -> bool {
-        self.strokes >= RALLY_STROKES && now_ns >= self.look_from_ns
+    pub fn is_on(&self) -> bool {
+        self.strokes >= RALLY_STROKES
     }
 
-    /// Learns from a look whether more of them are worth it.
-    pub fn on_look(&mut self, now_ns: u64, looked: Looked) {
-        if !looked.is_found {
-            self.strokes = 0;
-        }
-        if looked.others_ns > CROWDED_NS {
-            let longer_ns = self.stand_back_ns.saturating_mul(4);
-            self.stand_back_ns = longer_ns.clamp(STAND_BACK_MIN_NS, STAND_BACK_MAX_NS);
-            self.look_from_ns = now_ns + self.stand_back_ns;
-            self.quiet_looks = 0;
-            return;
-        }
-        self.quiet_looks = self.quiet_looks.saturating_add(1);
-        if self.quiet_looks >= QUIET_LOOKS {
-            self.stand_back_ns = 0;
-        }
+    /// The next packet was looked for in vain.
+    pub fn end(&mut self) {
+        self.strokes = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CROWDED_NS, LOOK_NS, Looked, QUIET_LOOKS, RALLY_STROKES, Rally, STROKE_NS};
-    use super::{STAND_BACK_MAX_NS, STAND_BACK_MIN_NS};
-
-    const FOUND: Looked = Looked {
-        is_found: true,
-        others_ns: LOOK_NS / 4,
-    };
-    const CROWDED: Looked = Looked {
-        is_found: true,
-        others_ns: CROWDED_NS + 1,
-    };
+    use super::{RALLY_STROKES, Rally, STROKE_NS};
 
     /// Turns that each carry `out` and `back` packets and take `turn_ns`, from a time on.
     struct Play {
@@ -128,7 +83,7 @@ mod tests {
                 self.rally
                     .on_turn(self.now_ns, self.carried.0, self.carried.1);
             }
-            self.rally.is_on(self.now_ns)
+            self.rally.is_on()
         }
     }
 
@@ -151,7 +106,7 @@ mod tests {
             play.turns(1, 30_000, (1, 0));
             play.turns(1, 30_000, (0, 1));
         }
-        assert!(play.rally.is_on(play.now_ns));
+        assert!(play.rally.is_on());
     }
 
     #[test]
@@ -178,32 +133,8 @@ mod tests {
     fn a_look_in_vain_ends_it() {
         let mut play = Play::new();
         assert!(play.turns(ENOUGH, 50_000, (1, 1)));
-        play.rally.on_look(play.now_ns, FOUND);
-        assert!(play.rally.is_on(play.now_ns));
-        let in_vain = Looked {
-            is_found: false,
-            ..FOUND
-        };
-        play.rally.on_look(play.now_ns, in_vain);
-        assert!(!play.rally.is_on(play.now_ns));
+        play.rally.end();
+        assert!(!play.rally.is_on());
         assert!(play.turns(RALLY_STROKES, 50_000, (1, 1)));
-    }
-
-    #[test]
-    fn where_others_need_the_processor_it_stands_back_for_longer_each_time() {
-        let mut play = Play::new();
-        play.turns(ENOUGH, 50_000, (1, 1));
-        let mut stand_back_ns = STAND_BACK_MIN_NS;
-        for _ in 0..8 {
-            play.rally.on_look(play.now_ns, CROWDED);
-            assert!(!play.rally.is_on(play.now_ns + stand_back_ns - 1));
-            assert!(play.rally.is_on(play.now_ns + stand_back_ns));
-            stand_back_ns = (stand_back_ns * 4).min(STAND_BACK_MAX_NS);
-        }
-        for _ in 0..QUIET_LOOKS {
-            play.rally.on_look(play.now_ns, FOUND);
-        }
-        play.rally.on_look(play.now_ns, CROWDED);
-        assert!(play.rally.is_on(play.now_ns + STAND_BACK_MIN_NS));
     }
 }

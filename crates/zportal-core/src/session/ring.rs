@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use io_uring::{IoUring, opcode, squeue, types};
 
-use super::rally::Looked;
 use crate::error::Error;
 
 /// Entries of the submission queue: one for each kind of operation and for its cancellation.
@@ -65,6 +64,15 @@ pub enum Wait {
     Completion,
     /// Until something completes or the time has come.
     Until(Instant),
+}
+
+/// How a look for a completion went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Whether something has completed, or will when the kernel is entered.
+    pub is_found: bool,
+    /// The longest time for which others had the processor meanwhile, nanoseconds.
+    pub others_ns: u64,
 }
 
 /// The ring and what of it is in flight.
@@ -195,6 +203,19 @@ impl Ring {
         }
     }
 
+    /// Lets others have the processor, once, and looks whether something came meanwhile. New
+    /// operations stay here.
+    pub fn glance(&mut self) -> Looked {
+        let begun = Instant::now();
+        std::thread::yield_now();
+        let others_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let is_deferred = self.ring.submission().taskrun();
+        Looked {
+            is_found: is_deferred || !self.ring.completion().is_empty(),
+            others_ns,
+        }
+    }
+
     /// Hands new operations to the kernel, and waits for completions as told.
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
         let entered = match wait {
@@ -239,6 +260,12 @@ impl Ring {
         // SAFETY: the time is the ring's own, and written only while no alarm is in flight.
         unsafe { self.push(Operation::Alarm, entry) };
         true
+    }
+
+    /// Whether something has completed or will when the kernel is entered.
+    pub fn has_news(&mut self) -> bool {
+        let taskrun = self.ring.submission().taskrun();
+        taskrun || !self.ring.completion().is_empty()
     }
 
     /// Whether the kernel has nothing of ours to do and no completion to post.
@@ -311,4 +338,55 @@ pub(crate) fn forbidden(cause: io::Error) -> Error {
         _ => "see docs/ERRORS.md",
     };
     Error::IoUring { cure, cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
+
+    use super::{Operation, Ring, Wait};
+
+    const TIME: Duration = Duration::from_millis(2);
+
+    #[test]
+    fn a_look_ends_with_what_it_finds_or_with_its_time() {
+        let mut ring = Ring::new().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        ring.poll_readable(Operation::Woken, reader.as_fd());
+        let begun = Instant::now();
+        assert!(!ring.look(TIME).unwrap().is_found);
+        assert!(begun.elapsed() >= TIME);
+        assert!(!ring.glance().is_found);
+
+        let writing = std::thread::spawn(move || {
+            std::io::Write::write_all(&mut &writer, b"x").unwrap();
+            writer
+        });
+        // Whether it comes before the look or during it.
+        assert!(ring.look(Duration::from_secs(60)).unwrap().is_found);
+        let (operation, _) = ring.completed().unwrap();
+        assert_eq!(operation, Operation::Woken);
+        assert!(!ring.in_flight(Operation::Woken));
+        writing.join().unwrap();
+    }
+
+    #[test]
+    fn a_glance_sees_what_the_kernel_has_and_hands_it_nothing() {
+        let mut ring = Ring::new().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        ring.poll_readable(Operation::Woken, reader.as_fd());
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        assert!(!ring.glance().is_found);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        ring.poll_readable(Operation::DoorReady, reader.as_fd());
+        ring.enter(Wait::Completion).unwrap();
+        assert_eq!(ring.completed().unwrap().0, Operation::Woken);
+        assert!(ring.completed().is_none());
+        assert!(!ring.glance().is_found);
+        std::io::Write::write_all(&mut writer, b"x").unwrap();
+        assert!(ring.glance().is_found);
+        ring.enter(Wait::Not).unwrap();
+        assert_eq!(ring.completed().unwrap().0, Operation::DoorReady);
+    }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use super::crowd::Crowd;
 use super::ear::Ear;
 use super::from_tun::FromTun;
 use super::inbound::Inbound;
@@ -45,6 +46,7 @@ pub struct Session<'a> {
     pub(super) is_half_closed: bool,
     pub(super) pace: Pace,
     rally: Rally,
+    crowd: Crowd,
     pub(super) probe: Probe,
     /// Judges a peer that answers questions, once it has shown that it does.
     pub(super) liveness: Option<Liveness>,
@@ -101,6 +103,7 @@ impl<'a> Session<'a> {
             is_half_closed: false,
             pace: Pace::new(transport, packet_bytes),
             rally: Rally::default(),
+            crowd: Crowd::default(),
             probe,
             liveness: None,
             tell_sojourns_at_ns: 0,
@@ -139,10 +142,14 @@ impl<'a> Session<'a> {
             Wait::Not
         } else {
             self.send(now_ns);
-            self.submit();
-            // Behind the send, so that no packet waits for a look.
-            self.keep_pace(now_ns);
-            self.look(now_ns, self.wait())?
+            if self.gives_way(now_ns) {
+                Wait::Not
+            } else {
+                self.submit();
+                // Behind the send, so that no packet waits for a look.
+                self.keep_pace(now_ns);
+                self.look(now_ns, self.wait())?
+            }
         };
         self.ring.enter(wait).map_err(ring_failed)?;
         while let Some((operation, result)) = self.ring.completed() {
@@ -169,14 +176,30 @@ impl<'a> Session<'a> {
         self.finish_closing()
     }
 
+    /// Behind a lone packet, lets whoever it woke go before the preparations for the next wait: a
+    /// proxy or the other end may stand in line for this very processor. Returns whether something
+    /// has come meanwhile.
+    fn gives_way(&mut self, now_ns: u64) -> bool {
+        if !std::mem::take(&mut self.from_tun.is_lone) || !self.crowd.lets_offer(now_ns) {
+            return false;
+        }
+        let looked = self.ring.glance();
+        self.crowd.on_offer(now_ns, looked.others_ns);
+        looked.is_found
+    }
+
     /// In a rally, looks for its next packet; returns how to wait after that.
     fn look(&mut self, now_ns: u64, wait: Wait) -> Result<Wait, Error> {
-        if wait == Wait::Not || !self.rally.is_on(now_ns) {
+        if wait == Wait::Not || !self.rally.is_on() || !self.crowd.lets_offer(now_ns) {
             return Ok(wait);
         }
         let looked = (self.ring.look(Duration::from_nanos(LOOK_NS))).map_err(ring_failed)?;
-        self.rally.on_look(now_ns, looked);
-        Ok(if looked.is_found { Wait::Not } else { wait })
+        self.crowd.on_offer(now_ns, looked.others_ns);
+        if looked.is_found {
+            return Ok(Wait::Not);
+        }
+        self.rally.end();
+        Ok(wait)
     }
 
     /// Looks how fast the link takes what it is given, and makes batches, pieces and what stands
