@@ -74,7 +74,8 @@ function mediansOf(rounds) {
   )
 }
 
-function median(numbers) {
+/** The middle one of them, or the mean of the two in the middle; undefined if there are none. */
+export function median(numbers) {
   if (numbers.length === 0) return undefined
   const sorted = [...numbers].sort((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)

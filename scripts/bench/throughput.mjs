@@ -1,7 +1,7 @@
 /** The first part: how fast each contender is on a cable that is faster than all of them, and what it costs. */
 import { CONTENDERS } from './contenders.mjs'
 import { cpuSeconds, datagrams, peakRssMib, ping, tcp } from './measures.mjs'
-import { inRounds } from './rounds.mjs'
+import { inRounds, median } from './rounds.mjs'
 
 const DATAGRAM_BYTES = 100
 /** More than any contender carries, so that what arrives is what it can. */
@@ -28,7 +28,7 @@ export const MEASURES = [
 
 export const SECONDS = 5
 /** One figure takes about this much longer than its measuring time, and a contender this much more, in seconds. */
-const EXTRA_SECONDS = { figure: 0.4, contender: 5 }
+const EXTRA_SECONDS = { figure: 1.8, contender: 6 }
 const TIMED_FIGURES = 7
 
 export function measureThroughput({ contenders = CONTENDERS, rounds, seconds, progress }) {
@@ -37,18 +37,27 @@ export function measureThroughput({ contenders = CONTENDERS, rounds, seconds, pr
     contenders,
     progress,
     async measure({ programs, take }) {
-      await take('round trip, idle', async () => {
-        const { meanMs } = await ping({ count: IDLE_PINGS, everySeconds: IDLE_PING_EVERY_SECONDS })
-        return { rttIdleMs: meanMs }
-      })
-      await take('round trip, flood ping', async () => {
-        const { meanMs } = await ping({ count: FLOOD_PINGS, flood: true })
-        return { rttFloodMs: meanMs }
-      })
+      // What a wake-up costs changes by half within seconds here, so one look would say little.
+      const idleMs = []
+      const floodMs = []
+      const takePings = async () => {
+        await take('round trip, idle', async () => {
+          const { meanMs } = await ping({ count: IDLE_PINGS, everySeconds: IDLE_PING_EVERY_SECONDS })
+          idleMs.push(meanMs)
+          return { rttIdleMs: median(idleMs) }
+        })
+        await take('round trip, flood ping', async () => {
+          const { meanMs } = await ping({ count: FLOOD_PINGS, flood: true })
+          floodMs.push(meanMs)
+          return { rttFloodMs: median(floodMs) }
+        })
+      }
+      await takePings()
       for (const streams of [1, 8]) {
         for (const way of ['up', 'down', 'both']) {
           const name = `tcp${streams}${way[0].toUpperCase()}${way.slice(1)}`
           await take(`TCP, ${streams} streams ${way}`, () => transfer({ name, programs, way, streams, seconds }))
+          await takePings()
         }
       }
       await take(`${DATAGRAM_BYTES}-byte datagrams`, async () => {
