@@ -56,6 +56,28 @@ impl FromTun {
     pub fn has_read(&self) -> bool {
         self.read.is_some()
     }
+
+    /// So many packets of the peer were written to the TUN at once.
+    fn on_written(&mut self, packets: u64) {
+        self.is_written = true;
+        self.is_much_written |= packets > 1;
+    }
+
+    /// Whether a packet that was read now is sent before another is looked for.
+    fn goes_alone(&mut self, now_ns: u64) -> bool {
+        let is_much_written = std::mem::take(&mut self.is_much_written);
+        let read_at_ns = std::mem::replace(&mut self.read_at_ns, now_ns);
+        !is_much_written && now_ns.saturating_sub(read_at_ns) >= LONE_NS
+    }
+}
+
+/// For how long to leave a TUN alone that gave this.
+fn pause_after(drained: Drained) -> Option<Duration> {
+    match drained {
+        Drained::Empty { run, .. } if run >= BURST_PACKETS => Some(RUN_PAUSE),
+        Drained::Empty { packets, .. } if packets >= BURST_PACKETS => Some(BURST_PAUSE),
+        _ => None,
+    }
 }
 
 impl Session<'_> {
@@ -92,8 +114,7 @@ impl Session<'_> {
     /// a packet while it takes it: if nobody waits for the answer, it is looked for.
     pub(super) fn tun_written(&mut self, before: Delivered) {
         let frames = self.inbound.taken().frames - before.frames;
-        self.from_tun.is_written = true;
-        self.from_tun.is_much_written |= frames > 1;
+        self.from_tun.on_written(frames);
         if !self.ring.in_flight(Operation::TunRead) {
             self.from_tun.is_ready = true;
         }
@@ -124,14 +145,12 @@ impl Session<'_> {
         }
         let now_ns = self.since_begin_ns(now);
         let from_tun = &mut self.from_tun;
-        let is_much_written = std::mem::take(&mut from_tun.is_much_written);
-        let is_lone = !is_much_written && now_ns.saturating_sub(from_tun.read_at_ns) >= LONE_NS;
-        from_tun.read_at_ns = now_ns;
+        let goes_alone = from_tun.goes_alone(now_ns);
         from_tun.paused_until = None;
         let (tun, stats) = (self.around.tun, self.around.stats);
         let first = from_tun.read.take();
         if let Some(read) = first
-            && is_lone
+            && goes_alone
         {
             self.from_tun.is_lone = read <= LONE_MAX_BYTES;
             self.outbound.take(now_ns, read, &self.peer, stats);
@@ -139,13 +158,41 @@ impl Session<'_> {
         }
         let drained = (self.outbound).fill(now_ns, first, tun, &self.peer, stats)?;
         from_tun.is_ready = drained == Drained::Perhaps;
-        if let Drained::Empty { packets, run } = drained
-            && packets >= BURST_PACKETS
-        {
-            let is_run = run >= BURST_PACKETS;
-            let pause = if is_run { RUN_PAUSE } else { BURST_PAUSE };
-            from_tun.paused_until = Some(Instant::now() + pause);
-        }
+        from_tun.paused_until = pause_after(drained).map(|pause| Instant::now() + pause);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BURST_PACKETS, BURST_PAUSE, Drained, FromTun, LONE_NS, RUN_PAUSE, pause_after};
+
+    #[test]
+    fn a_packet_goes_alone_unless_another_came_just_before() {
+        let mut from_tun = FromTun::new();
+        assert!(from_tun.goes_alone(LONE_NS));
+        assert!(!from_tun.goes_alone(2 * LONE_NS - 1));
+        assert!(from_tun.goes_alone(3 * LONE_NS - 1));
+    }
+
+    #[test]
+    fn the_answer_to_one_packet_goes_alone_and_those_to_several_together() {
+        let mut from_tun = FromTun::new();
+        from_tun.on_written(1);
+        assert!(from_tun.goes_alone(LONE_NS));
+        from_tun.on_written(2);
+        from_tun.on_written(1);
+        assert!(!from_tun.goes_alone(2 * LONE_NS));
+        assert!(from_tun.goes_alone(3 * LONE_NS));
+    }
+
+    #[test]
+    fn a_tun_is_left_alone_after_bursts_and_for_longer_after_runs() {
+        let gave = |packets, run| pause_after(Drained::Empty { packets, run });
+        assert_eq!(gave(BURST_PACKETS - 1, 0), None);
+        assert_eq!(gave(BURST_PACKETS, 0), Some(BURST_PAUSE));
+        assert_eq!(gave(BURST_PACKETS, BURST_PACKETS - 1), Some(BURST_PAUSE));
+        assert_eq!(gave(BURST_PACKETS, BURST_PACKETS), Some(RUN_PAUSE));
+        assert_eq!(pause_after(Drained::Perhaps), None);
     }
 }
