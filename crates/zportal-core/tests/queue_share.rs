@@ -54,6 +54,51 @@ fn eight_flows_share_by_bytes() {
     }
 }
 
+/// The other end gathers what follows each other, so on a fast link more of one flow does.
+#[test]
+fn a_larger_quantum_keeps_packets_of_a_flow_together() {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut no_drops = |_, _| panic!("nothing is to be dropped");
+    // One that is too small leaves what was.
+    for (quantum_bytes, together) in [(100, 1), (1514, 1), (15_000, 10)] {
+        queue.set_quantum(quantum_bytes);
+        for number in 0..40 {
+            for flow in 0..4 {
+                queue.enqueue(0, numbered(number, flow, 1500, NOT_ECT), &mut no_drops);
+            }
+        }
+        let flows: Vec<u16> = (0..160)
+            .map(|_| queue.dequeue(0, &mut no_drops).expect("it is there"))
+            .map(|dequeued| dequeued.packet.flow)
+            .collect();
+        let longest = flows.chunk_by(|one, next| one == next).map(<[u16]>::len);
+        // What was left of a turn before may let one more through.
+        let most = longest.clone().max().expect("there are flows");
+        assert!((together..=together + 1).contains(&most), "{flows:?}");
+        // A flow that has just come goes before the others once.
+        assert!(longest.count() <= 160 / together + 4, "{flows:?}");
+        assert!(queue.is_empty());
+    }
+}
+
+/// What goes before all others is as little as on a slow link.
+#[test]
+fn a_larger_quantum_makes_no_flow_sparse() {
+    let mut queue = queue(LIMIT_BYTES);
+    let mut no_drops = |_, _| panic!("nothing is to be dropped");
+    queue.set_quantum(15_000);
+    queue.enqueue(0, numbered(0, 1, 2000, NOT_ECT), &mut no_drops);
+    assert!(!queue.has_sparse());
+    for number in 0..4 {
+        queue.enqueue(0, numbered(number, 2, 1000, NOT_ECT), &mut no_drops);
+    }
+    let sparse = (0..5)
+        .map(|_| queue.dequeue(0, &mut no_drops).expect("it is there"))
+        .filter(|dequeued| dequeued.is_sparse)
+        .count();
+    assert_eq!(sparse, 2);
+}
+
 /// A packet of a flow that had nothing waiting is the next but those of other such flows.
 #[test]
 fn a_sparse_flow_goes_first() {

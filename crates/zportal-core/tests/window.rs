@@ -263,14 +263,17 @@ fn sizes_are_a_little_of_the_rate_within_bounds() {
         let Sizes {
             batch_bytes,
             unsent_bytes,
+            quantum_bytes,
         } = Sizes::at(bytes_per_second, 1416);
-        (batch_bytes, unsent_bytes)
+        (batch_bytes, unsent_bytes, quantum_bytes)
     };
-    assert_eq!(sizes(0), (1416, 2832), "never below one packet");
-    assert_eq!(sizes(625_000), (1416, 2832), "5 Mbit/s");
-    assert_eq!(sizes(2_500_000), (2500, 5000), "20 Mbit/s: 1 ms and 2 ms");
-    assert_eq!(sizes(12_500_000), (12_500, 25_000), "100 Mbit/s");
-    assert_eq!(sizes(1_000_000_000), (65_536, 262_144), "8 Gbit/s");
+    assert_eq!(sizes(0), (1416, 2832, 0), "never below one packet");
+    assert_eq!(sizes(625_000), (1416, 2832, 62), "5 Mbit/s");
+    let at_20_mbit = sizes(2_500_000);
+    assert_eq!(at_20_mbit, (2500, 5000, 250), "1 ms, 2 ms and 0.1 ms");
+    assert_eq!(sizes(12_500_000), (12_500, 25_000, 1250), "100 Mbit/s");
+    assert_eq!(sizes(125_000_000), (65_536, 250_000, 12_500), "1 Gbit/s");
+    assert_eq!(sizes(1_000_000_000), (65_536, 262_144, 32_768), "8 Gbit/s");
     assert_eq!(Sizes::at(0, 70_000).batch_bytes, 65_536);
 }
 

@@ -34,7 +34,8 @@ pub struct Config {
     pub target_ns: u64,
     /// How long the delay may stand above target, nanoseconds.
     pub interval_ns: u64,
-    /// What a flow may send in one round, bytes on the link; at least 256.
+    /// What a flow may send in one round, bytes on the link, and what a sparse one may send before all
+    /// others; at least 256.
     pub quantum_bytes: usize,
     /// How many queues flows are hashed to; at least 1.
     pub flows: usize,
@@ -192,6 +193,11 @@ impl<P: Packet> FqCodel<P> {
     /// [`codel::target_for`] its rate.
     pub fn set_target(&mut self, target_ns: u64) {
         self.parameters.target_ns = target_ns;
+    }
+
+    /// Takes another quantum, bytes on the link; never less than that of [`Config`].
+    pub fn set_quantum(&mut self, quantum_bytes: usize) {
+        self.rounds.set_quantum(quantum_bytes);
     }
 
     /// Whether nothing waits.

@@ -4,10 +4,13 @@
 //! Deficit round robin with the two lists of RFC 8290. Two things differ from its letter, both
 //! because our packets may be super-packets of 64 KiB, which stand for 45 packets of a network:
 //!
-//! - A flow that wakes up with more than a quantum at once is no sparse flow, and so begins among
+//! - A flow that wakes up with more than the first quantum at once is no sparse flow, and so begins among
 //!   the old flows: otherwise a lookup of a name could wait for 64 KiB of each of eight downloads.
 //! - A flow's debt may be many quanta deep. It stays listed, and so keeps its debt, until it has
 //!   waited as many rounds; only a flow that is alone is forgiven, since it owes nobody.
+//!
+//! And a fast link has larger quanta: packets of one flow that follow each other are cheaper at the
+//! other end, which gathers them, and nobody waits the longer for it.
 
 #![forbid(unsafe_code)]
 
@@ -60,6 +63,9 @@ impl List {
 #[derive(Debug)]
 pub struct Rounds {
     turns: Box<[Turn]>,
+    /// What a flow may send before those that use their share up.
+    sparse_bytes: i64,
+    /// What each of those may send in one round.
     quantum_bytes: i64,
     new_flows: List,
     old_flows: List,
@@ -74,13 +80,22 @@ impl Rounds {
             listed: false,
             next: NOWHERE,
         };
+        let quantum_bytes = i64::try_from(quantum_bytes).unwrap_or(i64::MAX);
         Rounds {
             turns: vec![turn; flows].into_boxed_slice(),
-            quantum_bytes: i64::try_from(quantum_bytes).unwrap_or(i64::MAX),
+            sparse_bytes: quantum_bytes,
+            quantum_bytes,
             new_flows: List::EMPTY,
             old_flows: List::EMPTY,
             listed: 0,
         }
+    }
+
+    /// From now on each flow may send so much in one round, at least as much as at first. What is
+    /// sparse stays what it was.
+    pub fn set_quantum(&mut self, quantum_bytes: usize) {
+        let quantum_bytes = i64::try_from(quantum_bytes).unwrap_or(i64::MAX);
+        self.quantum_bytes = quantum_bytes.max(self.sparse_bytes);
     }
 
     /// Notes that the flow has a packet to send.
@@ -90,9 +105,9 @@ impl Rounds {
             return;
         }
         turn.listed = true;
-        turn.deficit_bytes = self.quantum_bytes;
+        turn.deficit_bytes = self.sparse_bytes;
         self.listed += 1;
-        let list = if i64::from(packet_bytes) > self.quantum_bytes {
+        let list = if i64::from(packet_bytes) > self.sparse_bytes {
             &mut self.old_flows
         } else {
             &mut self.new_flows

@@ -18,6 +18,11 @@ pub const BATCH_MAX_BYTES: u64 = 64 * 1024;
 /// The most that is left unsent in the socket, bytes; four batches keep any link busy.
 pub const UNSENT_MAX_BYTES: u64 = 4 * BATCH_MAX_BYTES;
 
+/// A flow sends what the link carries in this time, nanoseconds, before another has its turn,
+const QUANTUM_NS: u64 = 100_000;
+/// but no more than this, bytes: enough for the other end to gather one large packet.
+pub const QUANTUM_MAX_BYTES: u64 = 32 * 1024;
+
 /// How much goes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
@@ -25,6 +30,8 @@ pub struct Sizes {
     pub batch_bytes: u64,
     /// What TCP_NOTSENT_LOWAT should be, bytes.
     pub unsent_bytes: u64,
+    /// What a flow sends in its turn, bytes; a packet in any case.
+    pub quantum_bytes: u64,
 }
 
 impl Sizes {
@@ -37,6 +44,7 @@ impl Sizes {
         Sizes {
             batch_bytes: batch_bytes.min(BATCH_MAX_BYTES),
             unsent_bytes: unsent_bytes.min(UNSENT_MAX_BYTES),
+            quantum_bytes: bytes_in(bytes_per_second, QUANTUM_NS).min(QUANTUM_MAX_BYTES),
         }
     }
 }

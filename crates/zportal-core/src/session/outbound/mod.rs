@@ -82,6 +82,8 @@ impl Outbound {
     pub fn resize(&mut self, sizes: Sizes, target_ns: u64) {
         self.sizes = sizes;
         self.queue.set_target(target_ns);
+        let quantum_bytes = usize::try_from(sizes.quantum_bytes).unwrap_or(usize::MAX);
+        self.queue.set_quantum(quantum_bytes);
     }
 
     /// Bytes that the socket took in this session.
