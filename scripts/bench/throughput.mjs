@@ -6,9 +6,12 @@ import { inRounds, median } from './rounds.mjs'
 const DATAGRAM_BYTES = 100
 /** More than any contender carries, so that what arrives is what it can. */
 const DATAGRAMS_OFFERED_MBIT = 400
-const IDLE_PINGS = 200
-const IDLE_PING_EVERY_SECONDS = 0.005
-const FLOOD_PINGS = 2000
+const PINGS = [
+  ['round trip, idle', 'rttIdleMs', { count: 200, everySeconds: 0.005 }],
+  ['round trip, flood ping', 'rttFloodMs', { count: 2000, flood: true }],
+]
+/** What a wake-up costs changes by half within seconds, so one look would say little. */
+const LOOKS = 7
 
 /** The figures in the order of the table; `less` marks those where less is better, `count` those without a ratio. */
 export const MEASURES = [
@@ -28,7 +31,7 @@ export const MEASURES = [
 
 export const SECONDS = 5
 /** One figure takes about this much longer than its measuring time, and a contender this much more, in seconds. */
-const EXTRA_SECONDS = { figure: 1.8, contender: 6 }
+const EXTRA_SECONDS = { figure: 0.4, contender: 13 }
 const TIMED_FIGURES = 7
 
 export function measureThroughput({ contenders = CONTENDERS, rounds, seconds, progress }) {
@@ -37,27 +40,17 @@ export function measureThroughput({ contenders = CONTENDERS, rounds, seconds, pr
     contenders,
     progress,
     async measure({ programs, take }) {
-      // What a wake-up costs changes by half within seconds here, so one look would say little.
-      const idleMs = []
-      const floodMs = []
-      const takePings = async () => {
-        await take('round trip, idle', async () => {
-          const { meanMs } = await ping({ count: IDLE_PINGS, everySeconds: IDLE_PING_EVERY_SECONDS })
-          idleMs.push(meanMs)
-          return { rttIdleMs: median(idleMs) }
-        })
-        await take('round trip, flood ping', async () => {
-          const { meanMs } = await ping({ count: FLOOD_PINGS, flood: true })
-          floodMs.push(meanMs)
-          return { rttFloodMs: median(floodMs) }
+      for (const [name, figure, pings] of PINGS) {
+        await take(name, async () => {
+          const means = []
+          for (let look = 0; look < LOOKS; look += 1) means.push((await ping(pings)).meanMs)
+          return { [figure]: median(means) }
         })
       }
-      await takePings()
       for (const streams of [1, 8]) {
         for (const way of ['up', 'down', 'both']) {
           const name = `tcp${streams}${way[0].toUpperCase()}${way.slice(1)}`
           await take(`TCP, ${streams} streams ${way}`, () => transfer({ name, programs, way, streams, seconds }))
-          await takePings()
         }
       }
       await take(`${DATAGRAM_BYTES}-byte datagrams`, async () => {
