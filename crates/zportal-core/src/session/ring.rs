@@ -262,12 +262,6 @@ impl Ring {
         true
     }
 
-    /// Whether something has completed or will when the kernel is entered.
-    pub fn has_news(&mut self) -> bool {
-        let taskrun = self.ring.submission().taskrun();
-        taskrun || !self.ring.completion().is_empty()
-    }
-
     /// Whether the kernel has nothing of ours to do and no completion to post.
     fn is_quiet(&mut self) -> bool {
         let submission = self.ring.submission();
