@@ -60,7 +60,7 @@ fn a_larger_quantum_keeps_packets_of_a_flow_together() {
     let mut queue = queue(LIMIT_BYTES);
     let mut no_drops = |_, _| panic!("nothing is to be dropped");
     // One that is too small leaves what was.
-    for (quantum_bytes, together) in [(100, 1), (1514, 1), (15_000, 10)] {
+    for (quantum_bytes, together) in [(0, 1), (100, 1), (1514, 1), (15_000, 10)] {
         queue.set_quantum(quantum_bytes);
         for number in 0..40 {
             for flow in 0..4 {

@@ -4,8 +4,9 @@
 //! Deficit round robin with the two lists of RFC 8290. Two things differ from its letter, both
 //! because our packets may be super-packets of 64 KiB, which stand for 45 packets of a network:
 //!
-//! - A flow that wakes up with more than the first quantum at once is no sparse flow, and so begins among
-//!   the old flows: otherwise a lookup of a name could wait for 64 KiB of each of eight downloads.
+//! - A flow that wakes up with more than the first quantum at once is no sparse flow, and so begins
+//!   among the old flows: otherwise a lookup of a name could wait for 64 KiB of each of eight
+//!   downloads.
 //! - A flow's debt may be many quanta deep. It stays listed, and so keeps its debt, until it has
 //!   waited as many rounds; only a flow that is alone is forgiven, since it owes nobody.
 //!

@@ -5,9 +5,11 @@
 
 #![forbid(unsafe_code)]
 
-/// Others had the processor for so long, nanoseconds: they have work of their own. A peer on the
-/// same machine takes a tenth of it for a packet.
-const CROWDED_NS: u64 = 500_000;
+use std::time::Duration;
+
+/// Others had the processor for longer than this: they have work of their own. A peer on the same
+/// machine takes a tenth of it for a packet.
+const CROWDED: Duration = Duration::from_micros(500);
 /// So it is not offered for this time, nanoseconds, and four times as long each time again,
 const STAND_BACK_MIN_NS: u64 = 10_000_000;
 /// up to this.
@@ -30,8 +32,8 @@ impl Crowd {
     }
 
     /// Learns for how long, at the most, others had the processor when it was offered.
-    pub fn on_offer(&mut self, now_ns: u64, others_ns: u64) {
-        if others_ns > CROWDED_NS {
+    pub fn on_offer(&mut self, now_ns: u64, others: Duration) {
+        if others > CROWDED {
             let longer_ns = self.stand_back_ns.saturating_mul(4);
             self.stand_back_ns = longer_ns.clamp(STAND_BACK_MIN_NS, STAND_BACK_MAX_NS);
             self.offer_from_ns = now_ns + self.stand_back_ns;
@@ -47,16 +49,19 @@ impl Crowd {
 
 #[cfg(test)]
 mod tests {
-    use super::{CROWDED_NS, Crowd, QUIET_OFFERS, STAND_BACK_MAX_NS, STAND_BACK_MIN_NS};
+    use std::time::Duration;
+
+    use super::{CROWDED, Crowd, QUIET_OFFERS, STAND_BACK_MAX_NS, STAND_BACK_MIN_NS};
 
     const NOW_NS: u64 = 1_000_000_000;
+    const LONG: Duration = CROWDED.saturating_add(Duration::from_nanos(1));
 
     #[test]
     fn an_offer_that_is_soon_over_may_be_made_again() {
         let mut crowd = Crowd::default();
         for _ in 0..1000 {
             assert!(crowd.lets_offer(NOW_NS));
-            crowd.on_offer(NOW_NS, CROWDED_NS);
+            crowd.on_offer(NOW_NS, CROWDED);
         }
     }
 
@@ -65,7 +70,7 @@ mod tests {
         let mut crowd = Crowd::default();
         let mut stand_back_ns = STAND_BACK_MIN_NS;
         for _ in 0..8 {
-            crowd.on_offer(NOW_NS, CROWDED_NS + 1);
+            crowd.on_offer(NOW_NS, LONG);
             assert!(!crowd.lets_offer(NOW_NS + stand_back_ns - 1));
             assert!(crowd.lets_offer(NOW_NS + stand_back_ns));
             stand_back_ns = (stand_back_ns * 4).min(STAND_BACK_MAX_NS);
@@ -79,11 +84,11 @@ mod tests {
             (QUIET_OFFERS, STAND_BACK_MIN_NS),
         ] {
             let mut crowd = Crowd::default();
-            crowd.on_offer(NOW_NS, CROWDED_NS + 1);
+            crowd.on_offer(NOW_NS, LONG);
             for _ in 0..quiet_offers {
-                crowd.on_offer(NOW_NS, 0);
+                crowd.on_offer(NOW_NS, Duration::ZERO);
             }
-            crowd.on_offer(NOW_NS, CROWDED_NS + 1);
+            crowd.on_offer(NOW_NS, LONG);
             assert!(!crowd.lets_offer(NOW_NS + stand_back_ns - 1));
             assert!(crowd.lets_offer(NOW_NS + stand_back_ns));
         }

@@ -71,8 +71,8 @@ pub enum Wait {
 pub struct Looked {
     /// Whether something has completed, or will when the kernel is entered.
     pub is_found: bool,
-    /// The longest time for which others had the processor meanwhile, nanoseconds.
-    pub others_ns: u64,
+    /// The longest time for which others had the processor meanwhile.
+    pub others: Duration,
 }
 
 /// The ring and what of it is in flight.
@@ -191,11 +191,7 @@ impl Ring {
             self.enter(Wait::Not)?;
             let is_found = !self.ring.completion().is_empty();
             if is_found || now.saturating_duration_since(begun) >= time {
-                let others_ns = u64::try_from(others.as_nanos()).unwrap_or(u64::MAX);
-                return Ok(Looked {
-                    is_found,
-                    others_ns,
-                });
+                return Ok(Looked { is_found, others });
             }
             std::thread::yield_now();
             let before = std::mem::replace(&mut now, Instant::now());
@@ -208,11 +204,11 @@ impl Ring {
     pub fn glance(&mut self) -> Looked {
         let begun = Instant::now();
         std::thread::yield_now();
-        let others_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let others = begun.elapsed();
         let is_deferred = self.ring.submission().taskrun();
         Looked {
             is_found: is_deferred || !self.ring.completion().is_empty(),
-            others_ns,
+            others,
         }
     }
 

@@ -176,15 +176,16 @@ impl<'a> Session<'a> {
         self.finish_closing()
     }
 
-    /// Behind a lone packet, lets whoever it woke go before the preparations for the next wait: a
+    /// Behind a lone packet that has left, lets whoever it woke go before the preparations for the next wait: a
     /// proxy or the other end may stand in line for this very processor. Returns whether something
     /// has come meanwhile.
     fn gives_way(&mut self, now_ns: u64) -> bool {
-        if !std::mem::take(&mut self.from_tun.is_lone) || !self.crowd.lets_offer(now_ns) {
+        let is_lone = std::mem::take(&mut self.from_tun.is_lone);
+        if !is_lone || !self.outbound.is_idle() || !self.crowd.lets_offer(now_ns) {
             return false;
         }
         let looked = self.ring.glance();
-        self.crowd.on_offer(now_ns, looked.others_ns);
+        self.crowd.on_offer(now_ns, looked.others);
         looked.is_found
     }
 
@@ -194,7 +195,7 @@ impl<'a> Session<'a> {
             return Ok(wait);
         }
         let looked = (self.ring.look(Duration::from_nanos(LOOK_NS))).map_err(ring_failed)?;
-        self.crowd.on_offer(now_ns, looked.others_ns);
+        self.crowd.on_offer(now_ns, looked.others);
         if looked.is_found {
             return Ok(Wait::Not);
         }

@@ -30,7 +30,7 @@ pub struct Sizes {
     pub batch_bytes: u64,
     /// What TCP_NOTSENT_LOWAT should be, bytes.
     pub unsent_bytes: u64,
-    /// What a flow sends in its turn, bytes; a packet in any case.
+    /// What a flow sends in its turn, bytes; the queue makes it one packet of a network at the least.
     pub quantum_bytes: u64,
 }
 

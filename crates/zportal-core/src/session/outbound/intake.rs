@@ -190,3 +190,106 @@ impl Outbound {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH_BYTES, HEADER_BYTES, Outbound, PIECE_SEGMENTS, Peer, Stats};
+    use crate::queue::Packet;
+    use crate::window::batch::Sizes;
+    use crate::wire::features::Features;
+    use crate::wire::hello::{Hello, VERSION};
+    use crate::wire::vnet::{GSO_TCPV4, NEEDS_CSUM, VnetHeader};
+
+    const SEGMENT_BYTES: usize = 1360;
+    const HEADERS_BYTES: usize = 40;
+
+    fn peer() -> Peer {
+        let hello = Hello {
+            version: VERSION,
+            is_relayed: false,
+            features: Features::VNET | Features::TSO4,
+            max_payload_bytes: u16::MAX.into(),
+            mtu_bytes: 1400,
+            session_id: [1; 16],
+            inner_ipv4: None,
+            inner_ipv6_digest: None,
+        };
+        let mut peer = Peer::new(hello);
+        let theirs = Hello {
+            session_id: [2; 16],
+            ..hello
+        };
+        assert!(peer.learn(&theirs.encode()).unwrap());
+        peer
+    }
+
+    fn outbound(batch_bytes: u64, quantum_bytes: u64) -> Outbound {
+        let mut outbound = Outbound::new([21, 24], Sizes::at(0, 1400));
+        let sizes = Sizes {
+            batch_bytes,
+            unsent_bytes: batch_bytes,
+            quantum_bytes,
+        };
+        outbound.resize(sizes, u64::MAX);
+        outbound
+    }
+
+    /// Takes a TCP packet of one flow with so many segments, as a TUN with offloads gives it.
+    fn take(outbound: &mut Outbound, flow: u8, segments: usize, stats: &Stats) {
+        let packet_bytes = HEADERS_BYTES + segments * SEGMENT_BYTES;
+        let mut packet = vec![0; packet_bytes];
+        packet[0] = 0x45;
+        packet[2..4].copy_from_slice(&u16::try_from(packet_bytes).unwrap().to_be_bytes());
+        packet[8..10].copy_from_slice(&[64, 6]);
+        packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, flow]);
+        packet[32] = 5 << 4;
+        let header = match segments {
+            1 => VnetHeader::default(),
+            _ => VnetHeader {
+                flags: NEEDS_CSUM,
+                gso_type: GSO_TCPV4,
+                hdr_len: HEADERS_BYTES as u16,
+                gso_size: SEGMENT_BYTES as u16,
+                csum_start: 20,
+                csum_offset: 16,
+            },
+        };
+        let read = [&header.encode()[..], &packet].concat();
+        outbound.space()[..read.len()].copy_from_slice(&read);
+        outbound.take(0, read.len(), &peer(), stats);
+    }
+
+    /// The last byte of the destination and the bytes of each packet, in the order they leave in.
+    fn leaving(outbound: &mut Outbound) -> Vec<(u8, usize)> {
+        let next = || outbound.queue.dequeue(0, &mut |_, _| panic!("no drop"));
+        std::iter::from_fn(next)
+            .map(|dequeued| dequeued.packet)
+            .map(|slot| (slot.ip()[19], slot.payload_bytes))
+            .collect()
+    }
+
+    #[test]
+    fn a_flow_has_a_turn_as_long_as_the_rate_allows() {
+        let stats = Stats::default();
+        for (quantum_bytes, together) in [(0, 1), (5 * 1416, 5)] {
+            let mut outbound = outbound(BATCH_BYTES as u64, quantum_bytes);
+            for flow in (1..=2).cycle().take(40) {
+                take(&mut outbound, flow, 1, &stats);
+            }
+            let left = leaving(&mut outbound);
+            let turns = left.chunk_by(|one, next| one.0 == next.0).map(<[_]>::len);
+            // What was left of a turn before may let one more through.
+            let longest = turns.max().unwrap();
+            assert!((together..=together + 1).contains(&longest), "{left:?}");
+        }
+    }
+
+    #[test]
+    fn a_piece_has_as_many_segments_as_share_a_header_well() {
+        let stats = Stats::default();
+        let mut outbound = outbound(1400, 0);
+        take(&mut outbound, 1, 3 * PIECE_SEGMENTS, &stats);
+        let whole = 10 + HEADERS_BYTES + 4 * SEGMENT_BYTES;
+        assert_eq!(leaving(&mut outbound), [(1, whole); 3]);
+    }
+}
