@@ -4,9 +4,11 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use common::{Bench, MTU_BYTES, frame, hello, packet, their_hello};
 use zportal_core::error::Error;
+use zportal_core::window::asking::IDLE_PING_NS;
 use zportal_core::window::inflight::INITIAL_BYTES;
 use zportal_core::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Ping};
 use zportal_core::wire::features::Features;
@@ -349,6 +351,8 @@ fn a_peer_that_can_answer_is_asked_at_once_and_the_round_trip_is_known() {
     // The next one tells what has come meanwhile; it goes in front of a packet once it is due.
     let payload = loop {
         assert!(std::time::Instant::now() < deadline, "not asked again");
+        // Each alone.
+        std::thread::sleep(Duration::from_micros(100));
         bench.send_packet(&packet(40, 1));
         let (flags, payload) = bench.read_any_frame();
         if flags == FLAG_CONTROL {
@@ -356,25 +360,37 @@ fn a_peer_that_can_answer_is_asked_at_once_and_the_round_trip_is_known() {
         }
     };
     assert_eq!(bench.read_any_frame(), (0, packet(40, 1)));
-    let Ok(Control::Ping(ping)) = Control::parse(&payload) else {
+    let Ok(Control::Ping(second)) = Control::parse(&payload) else {
         panic!("{payload:?} is no PING");
     };
-    assert_eq!((ping.sequence, ping.delivered.bytes), (2, 300));
+    assert_eq!((second.sequence, second.delivered.bytes), (2, 300));
+    assert!(
+        second.sent_ns - ping.sent_ns < IDLE_PING_NS,
+        "it went by itself"
+    );
 }
 
 /// No more goes into a relay than comes out at its far end, but for a batch of sparse flows' packets.
 #[test]
 fn only_so_much_is_under_way_as_the_peer_reports() {
+    // Together, and each alone.
+    for gap in [Duration::ZERO, Duration::from_micros(100)] {
+        only_so_much_is_under_way(gap);
+    }
+}
+
+fn only_so_much_is_under_way(gap: Duration) {
     let mut bench = Bench::start_on(EVERYTHING, &[], true);
     assert!(bench.read_hello().is_relayed);
     bench.write_frame(0, &their_hello(EVERYTHING));
     for number in 0..60 {
         bench.send_packet(&packet(1400, number));
+        std::thread::sleep(gap);
     }
     let (mut bytes, mut last_ping) = (0, None);
     bench
         .peer
-        .set_read_timeout(Some(std::time::Duration::from_millis(300)))
+        .set_read_timeout(Some(Duration::from_millis(300)))
         .unwrap();
     while let Some((flags, payload)) = bench.try_read_frame() {
         match Control::parse(&payload) {

@@ -65,6 +65,16 @@ fn packets_take_a_question_along_and_an_idle_link_is_rarely_asked() {
     assert_eq!(probe.ping_at(), Some(WATCH_PING_NS + IDLE_PING_NS));
 }
 
+#[test]
+fn whether_a_question_would_go_along_is_told_before_it_does() {
+    let mut probe = probe();
+    for now_ns in (0..3_000_000_000).step_by(7_000_000) {
+        let is_due = probe.is_due_along(now_ns);
+        let ping = probe.ping(now_ns, true, NOTHING);
+        assert_eq!(is_due, ping.is_some(), "{now_ns}");
+    }
+}
+
 /// An end answers the newest of several PINGs, for all of them.
 #[test]
 fn the_answer_to_a_later_ping_answers_the_earlier_ones() {

@@ -1,5 +1,7 @@
 //! What the peer says to this end rather than to its network, and what this end makes of it.
 
+use std::time::Instant;
+
 use super::inbound::Hear;
 use super::outbound::Outbound;
 use super::peer::{Peer, Speech};
@@ -10,7 +12,8 @@ use crate::wire::control::{CloseReason, Control, Delivered, Pong};
 
 /// Hears what the peer says to this end rather than to its network.
 pub(super) struct Ear<'s, 'a> {
-    pub(super) now_ns: u64,
+    /// When the session began.
+    pub(super) clock: Instant,
     pub(super) outbound: &'s mut Outbound,
     pub(super) probe: &'s mut Probe,
     /// Behind CLOSE nothing follows.
@@ -18,6 +21,13 @@ pub(super) struct Ear<'s, 'a> {
     /// Whether the peer has said something that shows that it hears us.
     pub(super) is_answered: bool,
     pub(super) around: &'s Surroundings<'a>,
+}
+
+impl Ear<'_, '_> {
+    /// Nanoseconds since the session began; packets go by without a look at the clock.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Hear for Ear<'_, '_> {
@@ -29,7 +39,7 @@ impl Hear for Ear<'_, '_> {
             Speech::Extended { hello, .. } => hello.is_relayed,
             Speech::Unknown | Speech::Original => false,
         };
-        self.probe.learnt(self.now_ns, peer.agreed(), theirs);
+        self.probe.learnt(self.now_ns(), peer.agreed(), theirs);
         if let Err(cause) = around.tun.set_offloads(peer.agreed()) {
             // The kernel took them when the TUN was opened; without them packets are only smaller.
             let message = format!("the kernel refused the offloads {}: {cause}", peer.agreed());
@@ -60,13 +70,13 @@ impl Hear for Ear<'_, '_> {
                     sequence: ping.sequence,
                     ping_sent_ns: ping.sent_ns,
                     delivered: taken,
-                    sent_ns: self.now_ns,
+                    sent_ns: self.now_ns(),
                 });
                 Ok(())
             }
             Control::Pong(pong) => {
                 self.is_answered = true;
-                self.probe.on_pong(self.now_ns, &pong);
+                self.probe.on_pong(self.now_ns(), &pong);
                 let stats = self.around.stats;
                 stats.rtt_us.set(self.probe.rtt_ns() / 1000);
                 stats.min_rtt_us.set(self.probe.min_rtt_ns() / 1000);

@@ -125,7 +125,6 @@ impl Session<'_> {
             Operation::Receive => match result {
                 Ok(0) => Err(self.inbound.end_of_stream()),
                 Ok(bytes) => {
-                    self.hear_peer();
                     self.inbound.received(bytes as usize, self.around.stats);
                     if self.probe.is_relayed() {
                         self.pace.acknowledge(self.stream.socket.as_fd());

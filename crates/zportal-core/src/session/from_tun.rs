@@ -19,9 +19,7 @@ const BURST_PAUSE: Duration = Duration::from_micros(60);
 const RUN_PAUSE: Duration = Duration::from_micros(150);
 /// A packet that comes so long after the one before, nanoseconds, is sent before another is looked
 /// for: most likely there is none.
-const LONE_NS: u64 = 20_000;
-/// Nobody waits for the end of a larger one, bytes, as for that of a question or an answer.
-const LONE_MAX_BYTES: usize = 2048;
+const ALONE_NS: u64 = 20_000;
 
 /// What is known of the packets in the TUN.
 #[derive(Debug, Default)]
@@ -32,15 +30,13 @@ pub struct FromTun {
     pub paused_until: Option<Instant>,
     /// The bytes that the ring has read into the outbound's space.
     read: Option<usize>,
-    /// When a packet was read last, by `now_ns`.
+    /// When a packet was read last, or had left, by `now_ns`.
     read_at_ns: u64,
     /// Something was written to the TUN since the ring was last asked.
     is_written: bool,
     /// Several packets were written to the TUN at once, so that more than one answer is likely: each
     /// that was sent by itself would cost a packet of the stream, and an acknowledgement of that.
     is_much_written: bool,
-    /// The packet that was read last came alone, and is a small one.
-    pub is_lone: bool,
 }
 
 impl FromTun {
@@ -63,11 +59,26 @@ impl FromTun {
         self.is_much_written |= packets > 1;
     }
 
-    /// Whether a packet that was read now is sent before another is looked for.
-    fn goes_alone(&mut self, now_ns: u64) -> bool {
-        let is_much_written = std::mem::take(&mut self.is_much_written);
-        let read_at_ns = std::mem::replace(&mut self.read_at_ns, now_ns);
-        !is_much_written && now_ns.saturating_sub(read_at_ns) >= LONE_NS
+    /// Whether a packet that was read now came alone, and is sent before another is looked for.
+    fn is_alone(&self, now_ns: u64) -> bool {
+        !self.is_much_written && now_ns.saturating_sub(self.read_at_ns) >= ALONE_NS
+    }
+
+    /// A packet was read, or looked for.
+    fn on_read(&mut self, now_ns: u64) {
+        self.is_much_written = false;
+        self.read_at_ns = now_ns;
+    }
+
+    /// The bytes of what the ring has read, if that came alone, as far as `now_ns` tells.
+    pub fn came_alone(&self, now_ns: u64) -> Option<usize> {
+        self.read.filter(|_| self.is_alone(now_ns))
+    }
+
+    /// What the ring has read is taken out of here.
+    pub fn on_taken(&mut self, now_ns: u64) {
+        self.read = None;
+        self.on_read(now_ns);
     }
 }
 
@@ -95,8 +106,8 @@ impl Session<'_> {
         } else if !self.ring.in_flight(Operation::TunRead) {
             let space = self.outbound.space();
             let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
-            // SAFETY: the space belongs to the outbound, which lets it be until it is filled, as it
-            // never is while this read is in flight; our Drop quiesces the ring before it goes.
+            // SAFETY: the space belongs to the outbound, which lets it be until it is told of what is
+            // in it, as it never is while this read is in flight; our Drop quiesces the ring before it goes.
             unsafe { self.ring.read(tun.as_fd(), space.as_mut_ptr(), length) };
         }
     }
@@ -145,14 +156,14 @@ impl Session<'_> {
         }
         let now_ns = self.since_begin_ns(now);
         let from_tun = &mut self.from_tun;
-        let goes_alone = from_tun.goes_alone(now_ns);
+        let is_alone = from_tun.is_alone(now_ns);
+        from_tun.on_read(now_ns);
         from_tun.paused_until = None;
         let (tun, stats) = (self.around.tun, self.around.stats);
         let first = from_tun.read.take();
         if let Some(read) = first
-            && goes_alone
+            && is_alone
         {
-            self.from_tun.is_lone = read <= LONE_MAX_BYTES;
             self.outbound.take(now_ns, read, &self.peer, stats);
             return Ok(());
         }
@@ -165,25 +176,32 @@ impl Session<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BURST_PACKETS, BURST_PAUSE, Drained, FromTun, LONE_NS, RUN_PAUSE, pause_after};
+    use super::{ALONE_NS, BURST_PACKETS, BURST_PAUSE, Drained, FromTun, RUN_PAUSE, pause_after};
+
+    /// Whether a packet that is read now comes alone.
+    fn is_alone(from_tun: &mut FromTun, now_ns: u64) -> bool {
+        let is_alone = from_tun.is_alone(now_ns);
+        from_tun.on_read(now_ns);
+        is_alone
+    }
 
     #[test]
-    fn a_packet_goes_alone_unless_another_came_just_before() {
+    fn a_packet_comes_alone_unless_another_came_just_before() {
         let mut from_tun = FromTun::new();
-        assert!(from_tun.goes_alone(LONE_NS));
-        assert!(!from_tun.goes_alone(2 * LONE_NS - 1));
-        assert!(from_tun.goes_alone(3 * LONE_NS - 1));
+        assert!(is_alone(&mut from_tun, ALONE_NS));
+        assert!(!is_alone(&mut from_tun, 2 * ALONE_NS - 1));
+        assert!(is_alone(&mut from_tun, 3 * ALONE_NS - 1));
     }
 
     #[test]
     fn the_answer_to_one_packet_goes_alone_and_those_to_several_together() {
         let mut from_tun = FromTun::new();
         from_tun.on_written(1);
-        assert!(from_tun.goes_alone(LONE_NS));
+        assert!(is_alone(&mut from_tun, ALONE_NS));
         from_tun.on_written(2);
         from_tun.on_written(1);
-        assert!(!from_tun.goes_alone(2 * LONE_NS));
-        assert!(from_tun.goes_alone(3 * LONE_NS));
+        assert!(!is_alone(&mut from_tun, 2 * ALONE_NS));
+        assert!(is_alone(&mut from_tun, 3 * ALONE_NS));
     }
 
     #[test]

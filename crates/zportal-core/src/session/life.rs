@@ -13,15 +13,29 @@ const MS_NS: u64 = 1_000_000;
 /// After a mute beginning only words prove a peer, and its liveness is what ends the wait.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-impl Session<'_> {
-    /// Notes that bytes of the peer have come.
-    pub(super) fn hear_peer(&mut self) {
-        let now_ns = self.now_ns();
-        if let Some(liveness) = &mut self.liveness {
-            liveness.heard(now_ns);
+/// The most that was heard of the peer since its liveness was told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Heard {
+    #[default]
+    Nothing,
+    /// Bytes, whatever they are.
+    Bytes,
+    /// Something that shows that it hears us, too.
+    Answer,
+}
+
+impl Heard {
+    /// Tells it, once.
+    fn tell(&mut self, liveness: &mut Liveness, now_ns: u64) {
+        match std::mem::take(self) {
+            Heard::Nothing => {}
+            Heard::Bytes => liveness.heard(now_ns),
+            Heard::Answer => liveness.answered(now_ns),
         }
     }
+}
 
+impl Session<'_> {
     /// Ends the session when a peer that answers questions answers none. One that cannot is left
     /// to the kernel's keepalive.
     pub(super) fn judge_peer(&mut self, now_ns: u64) -> Result<(), Error> {
@@ -37,6 +51,7 @@ impl Session<'_> {
             return Ok(());
         }
         let liveness = self.liveness.get_or_insert_with(|| Liveness::new(now_ns));
+        self.heard.tell(liveness, now_ns);
         // While this end closes, it waits no longer anyway.
         if now_ns < liveness.look_at() || self.closing_at.is_some() {
             return Ok(());
@@ -95,6 +110,8 @@ impl Session<'_> {
         self.pace.push(self.stream.socket.as_fd());
         let now_ns = self.now_ns();
         if let Some(liveness) = &mut self.liveness {
+            // What was heard before the change says nothing of what is so after it.
+            self.heard.tell(liveness, now_ns);
             self.probe.hurry();
             // Only a client has another way to the peer; a server waits for what the peer does.
             if self.around.door.is_none() {

@@ -1,9 +1,10 @@
 //! One peer, from its first byte to the reason of its end: both directions turn in one loop.
 //!
-//! A turn enters the kernel once, to submit and to wait; a blocked send never stops receiving,
-//! and the reverse. The session owns its socket and buffers and borrows the rest.
+//! A turn enters the kernel once, to submit and to wait, and once more where the answer to what it
+//! wrote to the TUN may be there; a blocked send never stops receiving, and the reverse. The session owns its socket and buffers and borrows the rest.
 
 mod acquaintance;
+mod alone;
 mod count;
 mod crowd;
 mod ear;

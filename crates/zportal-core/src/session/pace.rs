@@ -120,15 +120,25 @@ impl Pace {
         true
     }
 
-    /// How long to leave the socket alone, nanoseconds, because enough stands in it or behind it;
-    /// `None` if it may have more now.
-    pub fn pause_ns(&self, socket: BorrowedFd<'_>) -> Option<u64> {
+    /// Whether the socket is asked before each batch how much stands in it.
+    pub fn asks_socket(&self) -> bool {
+        self.felt_rate().is_some()
+    }
+
+    /// Bytes a second, where so few that what stands in the socket can be felt.
+    fn felt_rate(&self) -> Option<u64> {
         // Where nothing stands that could be felt, no question is worth its system call.
         if self.transport != Transport::Tcp || self.sizes.unsent_bytes >= UNSENT_MAX_BYTES {
             return None;
         }
         // A stall reads as a rate of nothing.
-        let rate = self.rate.bytes_per_second()?.max(RATE_MIN);
+        Some(self.rate.bytes_per_second()?.max(RATE_MIN))
+    }
+
+    /// How long to leave the socket alone, nanoseconds, because enough stands in it or behind it;
+    /// `None` if it may have more now.
+    pub fn pause_ns(&self, socket: BorrowedFd<'_>) -> Option<u64> {
+        let rate = self.felt_rate()?;
         let unsent = socket_bytes(socket, SIOCOUTQNSD);
         let mut excess = unsent.saturating_sub(self.sizes.unsent_bytes);
         if let Some(limit) = self.standing.limit_bytes() {

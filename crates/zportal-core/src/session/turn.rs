@@ -7,6 +7,7 @@ use super::crowd::Crowd;
 use super::ear::Ear;
 use super::from_tun::FromTun;
 use super::inbound::Inbound;
+use super::life::Heard;
 use super::outbound::Outbound;
 use super::pace::Pace;
 use super::peer::{Peer, Speech};
@@ -46,10 +47,14 @@ pub struct Session<'a> {
     pub(super) is_half_closed: bool,
     pub(super) pace: Pace,
     rally: Rally,
-    crowd: Crowd,
+    pub(super) crowd: Crowd,
+    /// Something has completed already: it is seen to before anything is prepared.
+    pub(super) has_come: bool,
     pub(super) probe: Probe,
     /// Judges a peer that answers questions, once it has shown that it does.
     pub(super) liveness: Option<Liveness>,
+    /// What it is not yet told.
+    pub(super) heard: Heard,
     tell_sojourns_at_ns: u64,
     /// Marks that the statistics have already.
     told_marks: u64,
@@ -104,8 +109,10 @@ impl<'a> Session<'a> {
             pace: Pace::new(transport, packet_bytes),
             rally: Rally::default(),
             crowd: Crowd::default(),
+            has_come: false,
             probe,
             liveness: None,
+            heard: Heard::Nothing,
             tell_sojourns_at_ns: 0,
             told_marks: 0,
             send_paused_until: None,
@@ -138,28 +145,21 @@ impl<'a> Session<'a> {
 
     fn turn(&mut self) -> Result<(), Error> {
         let now_ns = self.now_ns();
-        let wait = if self.expects_answer() {
+        let wait = if std::mem::take(&mut self.has_come) {
             Wait::Not
         } else {
             self.send(now_ns);
-            if self.gives_way(now_ns) {
-                Wait::Not
-            } else {
-                self.submit();
-                // Behind the send, so that no packet waits for a look.
-                self.keep_pace(now_ns);
-                self.look(now_ns, self.wait())?
-            }
+            self.submit();
+            // Behind the send, so that no packet waits for a look.
+            self.keep_pace(now_ns);
+            self.look(now_ns, self.wait())?
         };
-        self.ring.enter(wait).map_err(ring_failed)?;
-        while let Some((operation, result)) = self.ring.completed() {
-            let completed = self.complete(operation, result);
-            if self.closing_at.is_some() && completed.is_err() {
-                // However the link ends now, it is what this end was asked for.
-                return Err(Error::Closed);
-            }
-            completed?;
+        self.enter(wait)?;
+        if self.expects_answer() {
+            self.enter(Wait::Not)?;
         }
+        // Before anything else that the turn does.
+        self.send_alone(now_ns);
         let now = Instant::now();
         self.read_tun(now)?;
         let turned_ns = self.since_begin_ns(now);
@@ -176,17 +176,18 @@ impl<'a> Session<'a> {
         self.finish_closing()
     }
 
-    /// Behind a lone packet that has left, lets whoever it woke go before the preparations for the next wait: a
-    /// proxy or the other end may stand in line for this very processor. Returns whether something
-    /// has come meanwhile.
-    fn gives_way(&mut self, now_ns: u64) -> bool {
-        let is_lone = std::mem::take(&mut self.from_tun.is_lone);
-        if !is_lone || !self.outbound.is_idle() || !self.crowd.lets_offer(now_ns) {
-            return false;
+    /// Hands over what is submitted, waits as told, and takes in what has completed.
+    fn enter(&mut self, wait: Wait) -> Result<(), Error> {
+        self.ring.enter(wait).map_err(ring_failed)?;
+        while let Some((operation, result)) = self.ring.completed() {
+            let completed = self.complete(operation, result);
+            if self.closing_at.is_some() && completed.is_err() {
+                // However the link ends now, it is what this end was asked for.
+                return Err(Error::Closed);
+            }
+            completed?;
         }
-        let looked = self.ring.glance();
-        self.crowd.on_offer(now_ns, looked.others);
-        looked.is_found
+        Ok(())
     }
 
     /// In a rally, looks for its next packet; returns how to wait after that.
@@ -241,7 +242,7 @@ impl<'a> Session<'a> {
 
     pub(super) fn deliver(&mut self) -> Result<(), Error> {
         let mut ear = Ear {
-            now_ns: self.now_ns(),
+            clock: self.clock,
             outbound: &mut self.outbound,
             probe: &mut self.probe,
             is_closing: self.closing_at.is_some(),
@@ -252,10 +253,10 @@ impl<'a> Session<'a> {
         let delivered = self
             .inbound
             .deliver(around.tun, &mut self.peer, around.stats, &mut ear);
-        let (now_ns, is_answered) = (ear.now_ns, ear.is_answered);
-        if is_answered && let Some(liveness) = &mut self.liveness {
-            liveness.answered(now_ns);
-        }
+        self.heard = self.heard.max(match ear.is_answered {
+            true => Heard::Answer,
+            false => Heard::Bytes,
+        });
         // A server that is busy says so in one breath with its HELLO: it never was the peer.
         let is_refused = matches!(delivered, Err(Error::PeerBusy { .. }));
         if *self.peer.speech() != Speech::Unknown && !is_refused {

@@ -119,6 +119,11 @@ impl Probe {
         self.due_at(false)
     }
 
+    /// Whether a PING is to go along with packets that are sent now.
+    pub fn is_due_along(&self, now_ns: u64) -> bool {
+        self.due_at(true).is_some_and(|at_ns| now_ns >= at_ns)
+    }
+
     fn due_at(&self, along: bool) -> Option<u64> {
         (self.understanding == Understanding::Answers).then(|| self.inflight.ping_at(along))
     }

@@ -17,6 +17,16 @@ use crate::wire::vnet::VNET_HEADER_BYTES;
 /// which with four segments take 1.4 % of the link at an MTU of 1400 bytes, with three 1.9 %.
 const PIECE_SEGMENTS: usize = 4;
 
+/// What is to be sent of the bytes that were read.
+#[derive(Debug, Clone, Copy)]
+pub struct Payload {
+    /// Where it begins in the spare buffer, at least [`HEADER_BYTES`].
+    pub(super) at: usize,
+    pub(super) bytes: usize,
+    /// The frame's flags.
+    pub(super) flags: u32,
+}
+
 /// Whether the TUN had more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
@@ -70,41 +80,58 @@ impl Outbound {
         Ok(drained)
     }
 
-    /// Takes the packet of `read` bytes, virtio_net_hdr included, that lies in the spare buffer.
-    fn accept(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
+    /// What is to be sent of `read` bytes in the spare buffer; `None` if the peer takes no such.
+    pub(super) fn payload(&self, read: usize, peer: &Peer) -> Option<Payload> {
         let packet_at = HEADER_BYTES + VNET_HEADER_BYTES;
-        if read <= VNET_HEADER_BYTES {
-            return;
-        }
-        let plain = self.spare[HEADER_BYTES..packet_at]
-            .iter()
-            .all(|byte| *byte == 0);
-        let (payload_at, payload_bytes, flags) = if plain {
-            (packet_at, read - VNET_HEADER_BYTES, 0)
+        let is_plain = self.spare[HEADER_BYTES..packet_at] == [0; VNET_HEADER_BYTES];
+        let payload = if is_plain {
+            Payload {
+                at: packet_at,
+                bytes: read.saturating_sub(VNET_HEADER_BYTES),
+                flags: 0,
+            }
         } else {
-            (HEADER_BYTES, read, FLAG_VNET)
+            Payload {
+                at: HEADER_BYTES,
+                bytes: read,
+                flags: FLAG_VNET,
+            }
         };
         // A header that means something was read before the offloads were switched off, for a
         // peer that is gone.
-        if (!plain && !peer.takes_vnet()) || payload_bytes > peer.payload_limit_bytes() {
-            stats.drops_oversize.add(1);
+        let is_taken = is_plain || peer.takes_vnet();
+        let fits = read > VNET_HEADER_BYTES && payload.bytes <= peer.payload_limit_bytes();
+        (is_taken && fits).then_some(payload)
+    }
+
+    /// The packet in the spare buffer, which is replaced.
+    pub(super) fn slot(&mut self, payload: Payload) -> Slot {
+        Slot {
+            bytes: std::mem::replace(&mut self.spare, self.slots.large()),
+            payload_at: payload.at,
+            payload_bytes: payload.bytes,
+            flags: payload.flags,
+            is_message: false,
+        }
+    }
+
+    /// Takes the packet of `read` bytes, virtio_net_hdr included, that lies in the spare buffer.
+    fn accept(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
+        if read <= VNET_HEADER_BYTES {
             return;
         }
-        if !plain && self.merge(now_ns, read, peer, stats) {
+        let Some(payload) = self.payload(read, peer) else {
+            stats.drops_oversize.add(1);
+            return;
+        };
+        if payload.flags & FLAG_VNET != 0 && self.merge(now_ns, read, peer, stats) {
             return;
         }
         self.end_run(now_ns, stats);
         if self.cut(now_ns, read, stats) {
             return;
         }
-        let bytes = std::mem::replace(&mut self.spare, self.slots.large());
-        let slot = Slot {
-            bytes,
-            payload_at,
-            payload_bytes,
-            flags,
-            is_message: false,
-        };
+        let slot = self.slot(payload);
         self.enqueue(now_ns, slot, stats);
     }
 
@@ -193,70 +220,13 @@ impl Outbound {
 
 #[cfg(test)]
 mod tests {
-    use super::{BATCH_BYTES, HEADER_BYTES, Outbound, PIECE_SEGMENTS, Peer, Stats};
+    use super::super::example::{HEADERS_BYTES, SEGMENT_BYTES, outbound, peer, read};
+    use super::{BATCH_BYTES, Outbound, PIECE_SEGMENTS, Stats};
     use crate::queue::Packet;
-    use crate::window::batch::Sizes;
-    use crate::wire::features::Features;
-    use crate::wire::hello::{Hello, VERSION};
-    use crate::wire::vnet::{GSO_TCPV4, NEEDS_CSUM, VnetHeader};
 
-    const SEGMENT_BYTES: usize = 1360;
-    const HEADERS_BYTES: usize = 40;
-
-    fn peer() -> Peer {
-        let hello = Hello {
-            version: VERSION,
-            is_relayed: false,
-            features: Features::VNET | Features::TSO4,
-            max_payload_bytes: u16::MAX.into(),
-            mtu_bytes: 1400,
-            session_id: [1; 16],
-            inner_ipv4: None,
-            inner_ipv6_digest: None,
-        };
-        let mut peer = Peer::new(hello);
-        let theirs = Hello {
-            session_id: [2; 16],
-            ..hello
-        };
-        assert!(peer.learn(&theirs.encode()).unwrap());
-        peer
-    }
-
-    fn outbound(batch_bytes: u64, quantum_bytes: u64) -> Outbound {
-        let mut outbound = Outbound::new([21, 24], Sizes::at(0, 1400));
-        let sizes = Sizes {
-            batch_bytes,
-            unsent_bytes: batch_bytes,
-            quantum_bytes,
-        };
-        outbound.resize(sizes, u64::MAX);
-        outbound
-    }
-
-    /// Takes a TCP packet of one flow with so many segments, as a TUN with offloads gives it.
     fn take(outbound: &mut Outbound, flow: u8, segments: usize, stats: &Stats) {
-        let packet_bytes = HEADERS_BYTES + segments * SEGMENT_BYTES;
-        let mut packet = vec![0; packet_bytes];
-        packet[0] = 0x45;
-        packet[2..4].copy_from_slice(&u16::try_from(packet_bytes).unwrap().to_be_bytes());
-        packet[8..10].copy_from_slice(&[64, 6]);
-        packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, flow]);
-        packet[32] = 5 << 4;
-        let header = match segments {
-            1 => VnetHeader::default(),
-            _ => VnetHeader {
-                flags: NEEDS_CSUM,
-                gso_type: GSO_TCPV4,
-                hdr_len: HEADERS_BYTES as u16,
-                gso_size: SEGMENT_BYTES as u16,
-                csum_start: 20,
-                csum_offset: 16,
-            },
-        };
-        let read = [&header.encode()[..], &packet].concat();
-        outbound.space()[..read.len()].copy_from_slice(&read);
-        outbound.take(0, read.len(), &peer(), stats);
+        let bytes = read(outbound, flow, segments);
+        outbound.take(0, bytes, &peer(), stats);
     }
 
     /// The last byte of the destination and the bytes of each packet, in the order they leave in.

@@ -1,7 +1,10 @@
-//! TUN → queue → frame → stream: what waits, and what leaves next. Outbound never reorders packets
+//! TUN → queue → frame → stream: what waits, what leaves next, and what need not wait. Outbound never reorders packets
 //! of one flow.
 
 mod batch;
+mod direct;
+#[cfg(test)]
+mod example;
 mod intake;
 
 use std::collections::VecDeque;
@@ -135,7 +138,8 @@ impl Outbound {
     }
 
     /// Where the next packet may be read to, with its virtio_net_hdr in front. The bytes stay
-    /// untouched until [`Outbound::fill`], and valid until the outbound is dropped.
+    /// untouched until one of [`Outbound::fill`], [`Outbound::take`] and [`Outbound::direct`] is told
+    /// that they were read to, and valid until the outbound is dropped.
     pub fn space(&mut self) -> &mut [u8] {
         &mut self.spare[HEADER_BYTES..]
     }
