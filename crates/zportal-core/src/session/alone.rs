@@ -11,8 +11,8 @@ const ALONE_MAX_BYTES: usize = 2048;
 impl Session<'_> {
     /// Sends what the ring has read, if it came alone and is small. `before_ns` is the time at which
     /// the turn began. Where that tells enough, the clock is not looked at first: after a rest this
-    /// costs more than all else here. So a question that has become due meanwhile goes along with
-    /// the next packet.
+    /// costs as much as any other step here. So a question that has become due meanwhile goes along
+    /// with the next packet.
     pub(super) fn send_alone(&mut self, before_ns: u64) {
         if !self.from_tun.has_read() || self.closing_at.is_some() {
             return;
