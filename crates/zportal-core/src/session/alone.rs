@@ -28,7 +28,7 @@ impl Session<'_> {
         }
         let now_ns = self.now_ns();
         let before_bytes = self.outbound.sent_bytes();
-        self.from_tun.on_taken(now_ns);
+        self.from_tun.take_read(now_ns);
         self.outbound
             .take(now_ns, read, &self.peer, self.around.stats);
         self.send(now_ns);
@@ -61,7 +61,7 @@ impl Session<'_> {
         if has_left {
             self.give_way(now_ns);
         }
-        self.from_tun.on_taken(now_ns);
+        self.from_tun.take_read(now_ns);
         (self.outbound).sent_direct(now_ns, direct, sent, &mut self.probe, self.around.stats);
         true
     }

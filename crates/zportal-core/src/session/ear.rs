@@ -6,6 +6,7 @@ use super::inbound::Hear;
 use super::outbound::Outbound;
 use super::peer::{Peer, Speech};
 use super::surroundings::Surroundings;
+use super::turn::ns_between;
 use crate::error::Error;
 use crate::window::probe::Probe;
 use crate::wire::control::{CloseReason, Control, Delivered, Pong};
@@ -26,7 +27,7 @@ pub(super) struct Ear<'s, 'a> {
 impl Ear<'_, '_> {
     /// Nanoseconds since the session began; packets go by without a look at the clock.
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        ns_between(self.clock, Instant::now())
     }
 }
 

@@ -64,21 +64,16 @@ impl FromTun {
         !self.is_much_written && now_ns.saturating_sub(self.read_at_ns) >= ALONE_NS
     }
 
-    /// A packet was read, or looked for.
-    fn on_read(&mut self, now_ns: u64) {
-        self.is_much_written = false;
-        self.read_at_ns = now_ns;
-    }
-
     /// The bytes of what the ring has read, if that came alone, as far as `now_ns` tells.
     pub fn came_alone(&self, now_ns: u64) -> Option<usize> {
         self.read.filter(|_| self.is_alone(now_ns))
     }
 
-    /// What the ring has read is taken out of here.
-    pub fn on_taken(&mut self, now_ns: u64) {
-        self.read = None;
-        self.on_read(now_ns);
+    /// Takes out what the ring has read, if anything; other packets may be read now, or have left.
+    pub fn take_read(&mut self, now_ns: u64) -> Option<usize> {
+        self.is_much_written = false;
+        self.read_at_ns = now_ns;
+        self.read.take()
     }
 }
 
@@ -107,7 +102,8 @@ impl Session<'_> {
             let space = self.outbound.space();
             let length = u32::try_from(space.len()).unwrap_or(u32::MAX);
             // SAFETY: the space belongs to the outbound, which lets it be until it is told of what is
-            // in it, as it never is while this read is in flight; our Drop quiesces the ring before it goes.
+            // in it, as it never is while this read is in flight; our Drop quiesces the ring before
+            // it goes.
             unsafe { self.ring.read(tun.as_fd(), space.as_mut_ptr(), length) };
         }
     }
@@ -157,10 +153,9 @@ impl Session<'_> {
         let now_ns = self.since_begin_ns(now);
         let from_tun = &mut self.from_tun;
         let is_alone = from_tun.is_alone(now_ns);
-        from_tun.on_read(now_ns);
+        let first = from_tun.take_read(now_ns);
         from_tun.paused_until = None;
         let (tun, stats) = (self.around.tun, self.around.stats);
-        let first = from_tun.read.take();
         if let Some(read) = first
             && is_alone
         {
@@ -181,7 +176,7 @@ mod tests {
     /// Whether a packet that is read now comes alone.
     fn is_alone(from_tun: &mut FromTun, now_ns: u64) -> bool {
         let is_alone = from_tun.is_alone(now_ns);
-        from_tun.on_read(now_ns);
+        from_tun.take_read(now_ns);
         is_alone
     }
 

@@ -127,8 +127,7 @@ impl<'a> Session<'a> {
 
     /// The same of a time that was asked for already.
     pub(super) fn since_begin_ns(&self, now: Instant) -> u64 {
-        let elapsed = now.saturating_duration_since(self.clock);
-        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+        ns_between(self.clock, now)
     }
 
     /// Carries packets until the link ends, and says why it did.
@@ -284,6 +283,12 @@ impl Drop for Session<'_> {
         self.around.stats.drops_down.add(left_packets);
         self.outbound.abandon(self.around.stats);
     }
+}
+
+/// Nanoseconds from one time to another.
+pub(super) fn ns_between(from: Instant, to: Instant) -> u64 {
+    let elapsed = to.saturating_duration_since(from);
+    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn ring_failed(cause: std::io::Error) -> Error {

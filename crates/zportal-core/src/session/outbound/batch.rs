@@ -38,9 +38,14 @@ impl Batch {
         self.slots.iter().skip(self.first)
     }
 
-    /// Adds a frame; returns its bytes.
+    /// Writes a frame's header and adds it; returns its bytes.
     pub fn push(&mut self, mut slot: Slot) -> usize {
         slot.seal();
+        self.push_sealed(slot)
+    }
+
+    /// Adds a frame whose header is written; returns its bytes.
+    pub fn push_sealed(&mut self, slot: Slot) -> usize {
         let frame = slot.frame();
         let bytes = frame.len();
         self.vectors.push(libc::iovec {

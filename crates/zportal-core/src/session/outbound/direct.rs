@@ -40,7 +40,7 @@ impl Outbound {
         stats: &Stats,
     ) {
         let slot = self.slot(direct);
-        self.batch.push(slot);
+        self.batch.push_sealed(slot);
         self.sent(sent, stats);
         self.past_bytes = 0;
         self.waits.note(&Dequeued {
@@ -152,6 +152,8 @@ mod tests {
         assert!(outbound.direct(bytes, &peer()).is_none());
         let bytes = read(&mut outbound, 7, 2);
         assert!(outbound.direct(bytes, &peer()).is_some());
+        // A virtio_net_hdr and no packet.
+        assert!(outbound.direct(10, &peer()).is_none());
         // Such a one has said nothing yet of super-packets.
         let stranger = Peer::new(*peer().ours());
         assert!(outbound.direct(bytes, &stranger).is_none());

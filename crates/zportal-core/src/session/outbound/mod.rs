@@ -1,5 +1,5 @@
-//! TUN → queue → frame → stream: what waits, what leaves next, and what need not wait. Outbound never reorders packets
-//! of one flow.
+//! TUN → queue → frame → stream: what waits, what leaves next, and what need not wait. Outbound
+//! never reorders packets of one flow.
 
 mod batch;
 mod direct;
