@@ -4,7 +4,9 @@
 //! `crc32c` crate is the portable way, and the oracle that the tests hold the others to.
 
 #[cfg(target_arch = "x86_64")]
-mod fold;
+mod fold256;
+#[cfg(target_arch = "x86_64")]
+mod fold512;
 #[cfg(target_arch = "x86_64")]
 mod polynomial;
 #[cfg(target_arch = "x86_64")]
@@ -33,7 +35,9 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 pub fn ways() -> Vec<(&'static str, Option<Crc32c>)> {
     vec![
         #[cfg(target_arch = "x86_64")]
-        ("fold", fold::wide()),
+        ("fold512", fold512::wide()),
+        #[cfg(target_arch = "x86_64")]
+        ("fold256", fold256::wide()),
         #[cfg(target_arch = "x86_64")]
         ("streams", streams::three()),
         ("crate", Some(::crc32c::crc32c)),

@@ -31,12 +31,13 @@ const LANE_BYTES: usize = 32;
 
 /// The factors that move the two halves of 128 bits by a distance.
 #[derive(Clone, Copy)]
-struct Factors {
-    first: i64,
-    second: i64,
+pub(super) struct Factors {
+    pub(super) first: i64,
+    pub(super) second: i64,
 }
 
-const fn by(distance_bytes: usize) -> Factors {
+/// The factors for that distance.
+pub(super) const fn by(distance_bytes: usize) -> Factors {
     let distance_bits = distance_bytes * 8;
     Factors {
         first: factor(distance_bits + 64) as i64,
@@ -48,12 +49,12 @@ const fn by(distance_bytes: usize) -> Factors {
 pub(super) fn wide() -> Option<Crc32c> {
     let supported = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("vpclmulqdq");
     // SAFETY: handed out only where every feature that it is compiled for was detected.
-    let way: Crc32c = |bytes| unsafe { crc32c_wide(bytes) };
+    let way: Crc32c = |bytes| unsafe { crc32c_256(bytes) };
     streams::three().filter(|_| supported).map(|_| way)
 }
 
 #[target_feature(enable = "sse4.2,pclmulqdq,avx2,vpclmulqdq")]
-fn crc32c_wide(bytes: &[u8]) -> u32 {
+pub(super) fn crc32c_256(bytes: &[u8]) -> u32 {
     let (strides, tail) = bytes.as_chunks::<{ 4 * LANE_BYTES }>();
     let Some((first, strides)) = strides.split_first().filter(|_| bytes.len() >= SHORT_BYTES)
     else {
@@ -102,7 +103,7 @@ fn load_one(lane: &[u8; LANE_BYTES]) -> __m256i {
 /// Both halves of `lane`, moved by a distance and added to what lies there.
 #[inline]
 #[target_feature(enable = "avx2,vpclmulqdq")]
-fn moved(lane: __m256i, by: Factors, next: __m256i) -> __m256i {
+pub(super) fn moved(lane: __m256i, by: Factors, next: __m256i) -> __m256i {
     let factors = _mm256_set_epi64x(by.second, by.first, by.second, by.first);
     let first = _mm256_clmulepi64_epi128::<0x00>(lane, factors);
     let second = _mm256_clmulepi64_epi128::<0x11>(lane, factors);
@@ -112,7 +113,7 @@ fn moved(lane: __m256i, by: Factors, next: __m256i) -> __m256i {
 /// The CRC register after the 32 bytes that the last accumulator stands for.
 #[inline]
 #[target_feature(enable = "sse4.2,pclmulqdq,avx2")]
-fn finish(last: __m256i) -> u32 {
+pub(super) fn finish(last: __m256i) -> u32 {
     let Factors { first, second } = const { by(16) };
     let factors = _mm_set_epi64x(second, first);
     let earlier = _mm256_castsi256_si128(last);
