@@ -117,10 +117,8 @@ fn large_random_payloads_agree_with_the_crate() {
 }
 
 #[test]
-fn the_fastest_way_here_is_the_one_used() {
-    let first = here()[0].0;
-    println!("{first}");
+fn no_way_is_forgotten_by_these_tests() {
     if cfg!(target_arch = "x86_64") {
-        assert_eq!(ways().len(), 5, "no way is forgotten by these tests");
+        assert_eq!(ways().len(), 5);
     }
 }

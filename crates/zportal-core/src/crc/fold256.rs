@@ -11,7 +11,7 @@
 //! Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction",
 //! Intel, 2009. The same with accumulators of 128 bits was half as fast as [`super::streams`] on
 //! Zen 3 (11.4 GB/s beside 23.4), whose multiplier takes one every other cycle; one each cycle
-//! makes it equal. Hence 256 bits or none.
+//! makes it equal. Hence 256 bits at the least.
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_clmulepi64_si128, _mm_crc32_u64, _mm_cvtsi32_si128, _mm_cvtsi128_si64,
@@ -20,7 +20,8 @@ use std::arch::x86_64::{
     _mm256_xor_si256, _mm256_zextsi128_si256,
 };
 
-use super::polynomial::factor;
+use super::lanes::four_lanes;
+use super::polynomial::{Factors, by};
 use super::streams::{self, append, crc32c_three};
 use super::way::Crc32c;
 
@@ -28,22 +29,6 @@ use super::way::Crc32c;
 const SHORT_BYTES: usize = 192;
 /// Bytes of one accumulator.
 const LANE_BYTES: usize = 32;
-
-/// The factors that move the two halves of 128 bits by a distance.
-#[derive(Clone, Copy)]
-pub(super) struct Factors {
-    pub(super) first: i64,
-    pub(super) second: i64,
-}
-
-/// The factors for that distance.
-pub(super) const fn by(distance_bytes: usize) -> Factors {
-    let distance_bits = distance_bytes * 8;
-    Factors {
-        first: factor(distance_bits + 64) as i64,
-        second: factor(distance_bits) as i64,
-    }
-}
 
 /// CRC32C by folding, where the processor has the instructions.
 pub(super) fn wide() -> Option<Crc32c> {
@@ -60,42 +45,15 @@ pub(super) fn crc32c_256(bytes: &[u8]) -> u32 {
     else {
         return crc32c_three(bytes);
     };
-    let [mut a, mut b, mut c, mut d] = load(first);
     // A CRC starts from a register of ones: the same as the message's first 32 bits inverted.
     let start = _mm256_zextsi128_si256(_mm_cvtsi32_si128(!0));
-    a = _mm256_xor_si256(a, start);
-    // Written out, without closures: a closure passed to a function that knows nothing of AVX is
-    // inlined by luck only, and costs three quarters of the speed where it is not.
-    for stride in strides {
-        let next = load(stride);
-        a = moved(a, const { by(4 * LANE_BYTES) }, next[0]);
-        b = moved(b, const { by(4 * LANE_BYTES) }, next[1]);
-        c = moved(c, const { by(4 * LANE_BYTES) }, next[2]);
-        d = moved(d, const { by(4 * LANE_BYTES) }, next[3]);
-    }
-    // Each goes straight to the last one's place, so that the moves overlap.
-    let mut last = d;
-    last = moved(c, const { by(LANE_BYTES) }, last);
-    last = moved(b, const { by(2 * LANE_BYTES) }, last);
-    last = moved(a, const { by(3 * LANE_BYTES) }, last);
+    let last = four_lanes!(first, strides, |lane| _mm256_xor_si256(lane, start));
     !append(finish(last), tail)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load(stride: &[u8; 4 * LANE_BYTES]) -> [__m256i; 4] {
-    let (lanes, _) = stride.as_chunks::<LANE_BYTES>();
-    [
-        load_one(&lanes[0]),
-        load_one(&lanes[1]),
-        load_one(&lanes[2]),
-        load_one(&lanes[3]),
-    ]
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_one(lane: &[u8; LANE_BYTES]) -> __m256i {
+fn load(lane: &[u8; LANE_BYTES]) -> __m256i {
     // SAFETY: these are 32 readable bytes, and this load demands no alignment.
     unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) }
 }

@@ -11,7 +11,9 @@ use std::arch::x86_64::{
     _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
-use super::fold256::{self, Factors, by, crc32c_256, finish};
+use super::fold256::{self, crc32c_256, finish};
+use super::lanes::four_lanes;
+use super::polynomial::{Factors, by};
 use super::streams::append;
 use super::way::Crc32c;
 
@@ -37,22 +39,9 @@ fn crc32c_512(bytes: &[u8]) -> u32 {
     else {
         return crc32c_256(bytes);
     };
-    let [mut a, mut b, mut c, mut d] = load(first);
     // A CRC starts from a register of ones.
     let start = _mm512_zextsi128_si512(_mm_cvtsi32_si128(!0));
-    a = _mm512_xor_si512(a, start);
-    // Written out for the reason given in `fold256`.
-    for stride in strides {
-        let next = load(stride);
-        a = moved(a, const { by(4 * LANE_BYTES) }, next[0]);
-        b = moved(b, const { by(4 * LANE_BYTES) }, next[1]);
-        c = moved(c, const { by(4 * LANE_BYTES) }, next[2]);
-        d = moved(d, const { by(4 * LANE_BYTES) }, next[3]);
-    }
-    let mut last = d;
-    last = moved(c, const { by(LANE_BYTES) }, last);
-    last = moved(b, const { by(2 * LANE_BYTES) }, last);
-    last = moved(a, const { by(3 * LANE_BYTES) }, last);
+    let last = four_lanes!(first, strides, |lane| _mm512_xor_si512(lane, start));
     let earlier = _mm512_castsi512_si256(last);
     let later = _mm512_extracti64x4_epi64::<1>(last);
     let half = const { by(LANE_BYTES / 2) };
@@ -61,19 +50,7 @@ fn crc32c_512(bytes: &[u8]) -> u32 {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(stride: &[u8; 4 * LANE_BYTES]) -> [__m512i; 4] {
-    let (lanes, _) = stride.as_chunks::<LANE_BYTES>();
-    [
-        load_one(&lanes[0]),
-        load_one(&lanes[1]),
-        load_one(&lanes[2]),
-        load_one(&lanes[3]),
-    ]
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load_one(lane: &[u8; LANE_BYTES]) -> __m512i {
+fn load(lane: &[u8; LANE_BYTES]) -> __m512i {
     // SAFETY: these are 64 readable bytes, and this load demands no alignment.
     unsafe { _mm512_loadu_si512(lane.as_ptr().cast()) }
 }

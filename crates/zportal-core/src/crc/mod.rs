@@ -8,6 +8,8 @@ mod fold256;
 #[cfg(target_arch = "x86_64")]
 mod fold512;
 #[cfg(target_arch = "x86_64")]
+mod lanes;
+#[cfg(target_arch = "x86_64")]
 mod polynomial;
 #[cfg(target_arch = "x86_64")]
 mod streams;

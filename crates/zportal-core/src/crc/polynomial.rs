@@ -30,9 +30,25 @@ const fn times_x(mut remainder: u32, exponent: usize) -> u32 {
 }
 
 /// The factor that multiplies by `x^distance_bits mod P`, at least x^33.
-pub(super) const fn factor(distance_bits: usize) -> u32 {
+const fn factor(distance_bits: usize) -> u32 {
     const ONE: u32 = 1 << 31;
     times_x(ONE, distance_bits - 33)
+}
+
+/// The factors that move the two halves of 128 bits by a distance.
+#[derive(Clone, Copy)]
+pub(super) struct Factors {
+    pub(super) first: i64,
+    pub(super) second: i64,
+}
+
+/// The factors for that distance.
+pub(super) const fn by(distance_bytes: usize) -> Factors {
+    let distance_bits = distance_bytes * 8;
+    Factors {
+        first: factor(distance_bits + 64) as i64,
+        second: factor(distance_bits) as i64,
+    }
 }
 
 /// The factors for distances of 0 to `N-1` words of 8 bytes. (Nothing moves by 0: its entry is 0.)
