@@ -22,7 +22,7 @@ function documented(): string[][] {
 
 test("the core's codes are ours, in the same order", () => {
   const [, list = ''] =
-    /pub const CODES: &\[&str\] = &\[([^\]]*)\]/.exec(project('crates/zportal-core/src/error.rs')) ?? []
+    /pub const CODES: &\[&str\] = &\[([^\]]*)\]/.exec(project('crates/zportal-core/src/error/code.rs')) ?? []
   const codes = [...list.matchAll(/"(ZP_[A-Z_]+)"/g)].map(([, code]) => code)
   expect(codes.length).toBeGreaterThan(0)
   expect(CORE_ERROR_CODES).toEqual(codes)

@@ -8,9 +8,11 @@
 mod cidr;
 mod keeper;
 mod kernel;
+mod known;
 mod plan;
 mod routing;
 
 pub use cidr::Cidr;
-pub use kernel::{PROTOCOL_NUMBER, sweep};
+pub use kernel::sweep;
+pub use known::PROTOCOL_NUMBER;
 pub use routing::Routing;
