@@ -94,6 +94,18 @@ endToEnd('what is refused', (lab) => {
     expect(unknown.stderr).toContain('fly')
   })
 
+  // The rest of a script that a shell reads from there is no argument.
+  test.each([['up'], ['status'], ['config', 'check'], ['service', 'print']])(
+    '%s %s lets stdin be',
+    async (...words) => {
+      const child = zportal(hosts.server, words)
+      child.stdin.end('echo next\n')
+      const { code } = await child.exit()
+      expect(code).not.toBe(0)
+      expect(child.stderr).not.toContain('next')
+    },
+  )
+
   describe('what the system refuses', () => {
     const GOOD_UP = [...ZPORTAL, 'up', ...GOOD]
     const GOOD_D = [...ZPORTALD, ...GOOD]

@@ -4,7 +4,8 @@ import { networkNamespace } from '../control/place.js'
 import { running } from '../control/target.js'
 import { ZPortalError } from '../errors.js'
 import { benchText } from '../face/bench-text.js'
-import { ControlCommand, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, JSON_FLAG, SOCKET_FLAG } from '../face/control-command.js'
 
 const DEFAULT_SECONDS = 5
 const SECONDS_MAX = 60

@@ -22,7 +22,13 @@ export default class Completion extends FaceCommand {
   ]
 
   static override args = {
-    shell: Args.string({ name: 'SHELL', required: true, options: Object.keys(SHELLS), description: 'Which shell.' }),
+    shell: Args.string({
+      name: 'SHELL',
+      required: true,
+      ignoreStdin: true,
+      options: Object.keys(SHELLS),
+      description: 'Which shell.',
+    }),
   }
 
   async run(): Promise<void> {

@@ -1,6 +1,7 @@
 import { askDown } from '../control/client.js'
 import { running } from '../control/target.js'
-import { ControlCommand, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, JSON_FLAG, SOCKET_FLAG } from '../face/control-command.js'
 import { formatBytes } from '../face/format.js'
 
 /** `zportal down`: the clean end of a tunnel, from outside. */

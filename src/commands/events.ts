@@ -1,6 +1,7 @@
 import { askEvents } from '../control/client.js'
 import { running } from '../control/target.js'
-import { ControlCommand, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, SOCKET_FLAG } from '../face/control-command.js'
 
 /** `zportal events`: what happens to a tunnel, for programs. */
 export default class EventsCommand extends ControlCommand {

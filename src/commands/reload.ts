@@ -1,6 +1,7 @@
 import { askReload } from '../control/client.js'
 import { running } from '../control/target.js'
-import { ControlCommand, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, JSON_FLAG, SOCKET_FLAG } from '../face/control-command.js'
 
 /** `zportal reload`: SIGHUP with an answer. */
 export default class Reload extends ControlCommand {

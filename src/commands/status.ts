@@ -3,7 +3,8 @@ import type { TunnelStatus } from '../control/status.js'
 import { STATUS_VERSION } from '../control/status.js'
 import { lookFor, notRunning } from '../control/target.js'
 import { EXIT_NOT_RUNNING, EXIT_NOT_UP } from '../face/command.js'
-import { ControlCommand, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, JSON_FLAG, SOCKET_FLAG } from '../face/control-command.js'
 import { statusTable, statusText } from '../face/status-text.js'
 
 /** `zportal status`: what runs here, and how it is. */

@@ -1,6 +1,7 @@
 import { running } from '../control/target.js'
 import { ZPortalError } from '../errors.js'
-import { ControlCommand, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, SOCKET_FLAG } from '../face/control-command.js'
 
 /** `zportal top`: a tunnel, live. */
 export default class Top extends ControlCommand {

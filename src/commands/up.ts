@@ -1,7 +1,8 @@
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import { takeLogLevel } from '../config/log-level.js'
 import { reloader, soundOptions } from '../config/reload.js'
 import { request } from '../config/request.js'
+import { CONFIG_ARGS } from '../face/arguments.js'
 import { FaceCommand } from '../face/command.js'
 import { foreground, isLiveTerminal } from '../face/foreground.js'
 import { hidePasswords } from '../face/process-title.js'
@@ -45,9 +46,7 @@ Exit code: 0 after SIGINT or SIGTERM; 1 when the tunnel fails, or with --once wh
     '<%= config.bin %> up lab -m 1300',
   ]
 
-  static override args = {
-    config: Args.string({ name: 'CONFIG', description: 'Name of a config: /etc/zportal/CONFIG.toml.' }),
-  }
+  static override args = CONFIG_ARGS
 
   static override flags = {
     file: Flags.string({ char: 'f', helpValue: 'FILE', summary: 'Config file, wherever it lies.' }),

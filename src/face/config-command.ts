@@ -1,14 +1,9 @@
 /** What `zportal config check` and `show` share: which file is meant, and JSON on demand. */
 
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import { pathOf } from '../config/file.js'
 import { ZPortalError } from '../errors.js'
 import { FaceCommand } from './command.js'
-
-/** For each command to have as its own: the parser does not see arguments that are inherited. */
-export const CONFIG_ARGS = {
-  config: Args.string({ name: 'CONFIG', description: 'Name of a config: /etc/zportal/CONFIG.toml.' }),
-}
 
 export abstract class ConfigCommand extends FaceCommand {
   static override flags = {

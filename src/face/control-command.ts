@@ -1,11 +1,7 @@
 /** What the commands that ask running tunnels share. */
 
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import { FaceCommand } from './command.js'
-
-export const TARGET_ARGS = {
-  name: Args.string({ name: 'NAME', description: 'The device; not needed while only one tunnel runs here.' }),
-}
 
 export const SOCKET_FLAG = {
   socket: Flags.string({ helpValue: 'PATH', summary: 'Ask at this socket, for a tunnel started with --control PATH.' }),

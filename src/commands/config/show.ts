@@ -1,6 +1,7 @@
 import { readConfig } from '../../config/file.js'
 import { shown, toToml } from '../../config/render.js'
-import { CONFIG_ARGS, ConfigCommand } from '../../face/config-command.js'
+import { CONFIG_ARGS } from '../../face/arguments.js'
+import { ConfigCommand } from '../../face/config-command.js'
 
 /** `zportal config show`: what a file says and where, without secrets. */
 export default class ConfigShow extends ConfigCommand {

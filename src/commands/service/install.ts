@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
+import { REQUIRED_CONFIG_ARGS } from '../../face/arguments.js'
 import { FaceCommand } from '../../face/command.js'
 import { unitFacts } from '../../service/facts.js'
 import { install, UNIT_FOLDER, unitPath } from '../../service/install.js'
@@ -15,9 +16,7 @@ export default class ServiceInstall extends FaceCommand {
     '<%= config.bin %> service install lab && systemctl enable --now zportal@lab',
   ]
 
-  static override args = {
-    config: Args.string({ name: 'CONFIG', required: true, description: 'Name of a config: /etc/zportal/CONFIG.toml.' }),
-  }
+  static override args = REQUIRED_CONFIG_ARGS
 
   static override flags = {
     'dry-run': Flags.boolean({ summary: 'Say what would be written, and write nothing.' }),

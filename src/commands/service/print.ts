@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import { REQUIRED_CONFIG_ARGS } from '../../face/arguments.js'
 import { FaceCommand } from '../../face/command.js'
 import { unitFacts } from '../../service/facts.js'
 import { unitText } from '../../service/unit.js'
@@ -11,9 +11,7 @@ export default class ServicePrint extends FaceCommand {
 
   static override examples = ['<%= config.bin %> service print lab']
 
-  static override args = {
-    config: Args.string({ name: 'CONFIG', required: true, description: 'Name of a config: /etc/zportal/CONFIG.toml.' }),
-  }
+  static override args = REQUIRED_CONFIG_ARGS
 
   async run(): Promise<void> {
     const { args } = await this.parse(ServicePrint)
