@@ -81,6 +81,8 @@ describe.each(Object.keys(SHELLS))('%s', (shell) => {
     expect(offered(`zportal up -f ${folder}/no`).map((path) => path.replace(/^.*\//, ''))).toEqual(['notes.txt'])
     expect(offered('zportal status ')).toEqual(['zt0', 'zt1'])
     expect(offered('zportal up --mtu ')).toEqual([])
+    // Its value would stand behind =, so the next word is another.
+    expect(offered('zportal up --tor ')).toEqual(['lab', 'mill'])
   })
 })
 

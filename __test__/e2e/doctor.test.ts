@@ -60,6 +60,12 @@ endToEnd('the doctor', (lab) => {
     expect(await client.namespace.tuns()).toEqual([])
   })
 
+  test('takes what up takes, also what only up makes use of', async () => {
+    expect((await doctor(['--log-level', 'warn', '-n', 'zt0']))['device.name']?.status).toBe('pass')
+    const found = await doctor(['--tor', '-c', 'exampleonionaddress.onion:7000', '--dial-timeout', '1'])
+    expect(Object.values(found).map(({ code }) => code)).toContain('ZP_DIAL_REFUSED')
+  })
+
   test('a command line that is wrong', async () => {
     const child = client.namespace.spawn([...ZPORTAL, 'doctor', '-m', '12', '-c', '192.0.2.1:0'])
     await child.exitsWith(2)

@@ -26,9 +26,10 @@ function section({ name, summary, paragraphs, usage, args, flags, examples }) {
 function table(args, flags) {
   const rows = [
     ...args.map(({ name, text }) => [`\`${name}\``, text]),
-    ...flags.map(({ short, long, value, text }) => {
+    ...flags.map(({ short, long, value, optional, text }) => {
       const spelled = short === undefined ? long : `${short}, ${long}`
-      return [`\`${spelled}${value === undefined ? '' : ` ${value}`}\``, text]
+      const shown = value === undefined ? (optional === undefined ? '' : `[=${optional}]`) : ` ${value}`
+      return [`\`${spelled}${shown}\``, text]
     }),
   ]
   return `| | |\n|---|---|\n${rows.map(([what, text]) => `| ${what} | ${cell(text)} |`).join('\n')}\n`

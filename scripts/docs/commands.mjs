@@ -43,9 +43,15 @@ function readFlag({ name, char, type, helpValue, summary, description, options, 
   return {
     short: char === undefined ? undefined : `-${char}`,
     long: allowNo ? `--[no-]${name}` : `--${name}`,
-    value: type === 'boolean' ? undefined : ([helpValue].flat()[0] ?? name.toUpperCase()),
+    ...readValue(type === 'boolean' ? undefined : ([helpValue].flat()[0] ?? name.toUpperCase())),
     text: sentence(fill(summary ?? description ?? ''), options),
   }
+}
+
+/** One in brackets may be left out, and then stands behind `=`. */
+function readValue(shown) {
+  const optional = /^\[(.*)\]$/.exec(shown ?? '')?.[1]
+  return optional === undefined ? { value: shown } : { optional }
 }
 
 /** A line that is a command, or a sentence about the one that follows. */

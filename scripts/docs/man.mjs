@@ -145,8 +145,8 @@ function bold(words) {
 function command({ name, summary, paragraphs, args, flags, examples }) {
   const described = [
     ...args.flatMap(({ name: arg, text: words }) => [`.It Ar ${arg}`, ...text(words)]),
-    ...flags.flatMap(({ short, long, value, text: words }) => [
-      `.It ${[...(short === undefined ? [] : [`Fl ${short.slice(1)} ,`]), `Fl ${long.slice(1)}`].join(' ')}${value === undefined ? '' : ` Ar ${value}`}`,
+    ...flags.flatMap(({ short, long, value, optional, text: words }) => [
+      `.It ${[...(short === undefined ? [] : [`Fl ${short.slice(1)} ,`]), `Fl ${long.slice(1)}`].join(' ')}${value === undefined ? (optional === undefined ? '' : ` Ns Oo = Ns Ar ${optional} Oc`) : ` Ar ${value}`}`,
       ...text(words),
     ]),
   ]

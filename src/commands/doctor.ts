@@ -1,8 +1,11 @@
 import { Flags } from '@oclif/core'
+import { takeLogLevel } from '../config/log-level.js'
 import { request } from '../config/request.js'
 import { diagnose } from '../doctor/diagnose.js'
 import { EXIT_FAILURE, FaceCommand } from '../face/command.js'
 import { diagnosisText } from '../face/diagnosis.js'
+import { hidePasswords } from '../face/process-title.js'
+import { withValues } from '../face/setting-flags.js'
 import Up from './up.js'
 
 /** `zportal doctor`: what would keep `zportal up` with the same flags from working. */
@@ -28,10 +31,11 @@ Exit code: 0 when nothing failed, 1 when something did, 2 when the command line 
   }
 
   async run(): Promise<void> {
-    const { args, flags } = await this.parse(Doctor)
+    hidePasswords(process)
+    const { args, flags } = await this.parse(Doctor, withValues(this.argv))
     const { options, nameOf } = await request(flags, { config: args.config, file: flags.file }, process.env)
     this.nameOf = nameOf
-    const diagnosis = await diagnose(options)
+    const diagnosis = await diagnose(takeLogLevel(options).options)
     const color = process.stdout.isTTY && process.stdout.hasColors()
     process.stdout.write(flags.json ? `${JSON.stringify(diagnosis)}\n` : diagnosisText(diagnosis, { color }))
     if (!diagnosis.ok) process.exitCode = EXIT_FAILURE

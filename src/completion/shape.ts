@@ -89,6 +89,8 @@ function flagsOf(flag: Flag): FlagShape[] {
       : [plain]
   }
   const value = (Array.isArray(flag.helpValue) ? flag.helpValue[0] : flag.helpValue) ?? flag.name.toUpperCase()
+  // One that may be left out stands behind `=` in the same word, so the next word is none.
+  if (value.startsWith('[')) return [{ ...common, long: flag.name, value: undefined, kind: undefined }]
   return [
     { ...common, long: flag.name, value, kind: flag.options ?? kindOf(value), isRepeatable: flag.multiple === true },
   ]

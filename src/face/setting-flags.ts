@@ -21,10 +21,11 @@ function flagOf({ kind, char, value, summary, fallback, otherwise }: Setting): I
     case 'text':
     case 'integer':
     case 'seconds':
-    case 'toggle-or-text':
     case 'bits':
     case 'optional':
       return Flags.string(common)
+    case 'toggle-or-text':
+      return Flags.string({ ...common, helpValue: `[${value ?? 'VALUE'}]` })
     case 'texts':
       return Flags.string({ ...common, multiple: true, multipleNonGreedy: true })
     case 'toggle':
