@@ -189,6 +189,21 @@ describe('the service', () => {
     await service.ended
   })
 
+  test.each([
+    ['says a line without end', 'x'.repeat(1000)],
+    ['asks and never reads', 'count\n'.repeat(1_000_000)],
+  ])('ends with a guest who %s', async (_, words) => {
+    const service = await serveBench(guest)
+    const control = connect(service.port, '127.0.0.1')
+    control.on('error', () => undefined)
+    control.write(`${TOKEN} control\n`)
+    await once(control, 'data')
+    control.pause()
+    control.write(words)
+    await service.ended
+    control.destroy()
+  })
+
   test('counts what it takes, gives what is wanted, returns what shows the token, and ends with its guest', async () => {
     const service = await serveBench(guest)
     const { port } = service

@@ -3,11 +3,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
-import type { Interface } from 'node:readline'
-import { createInterface } from 'node:readline'
 import { ZPortalError } from '../errors.js'
 import type { Invitation } from './parley.js'
-import { pour } from './service.js'
+import { eachLine, pour } from './service.js'
 
 /** What a link with a second of buffer needs, several times over. */
 const CONNECT_WITHIN_MS = 10_000
@@ -32,17 +30,13 @@ export interface Load {
 /** The connection that a bench lasts as long as. */
 export class ControlLine {
   readonly #socket: Socket
-  readonly #lines: Interface
   readonly #answers: ((line: string | undefined) => void)[] = []
   /** Called when the peer has ended the bench. */
   onEnd: () => void = () => undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
-    this.#lines = createInterface({ input: socket })
-    this.#lines.on('line', (line) => this.#answers.shift()?.(line))
-    // It repeats those of the socket.
-    this.#lines.on('error', () => undefined)
+    eachLine(socket, (line) => this.#answers.shift()?.(line))
     socket.on('close', () => {
       this.onEnd()
       for (const answer of this.#answers.splice(0)) answer(undefined)
@@ -67,14 +61,11 @@ export class ControlLine {
   async count(): Promise<Count> {
     const answer = this.#answer()
     this.#socket.write('count\n')
-    const { bytes, ms } = JSON.parse(await answer) as Partial<Count>
-    if (typeof bytes !== 'number' || typeof ms !== 'number') throw strange()
-    return { bytes, ms }
+    return readCount(await answer)
   }
 
   close(): void {
     this.onEnd = () => undefined
-    this.#lines.close()
     this.#socket.destroy()
   }
 
@@ -168,6 +159,17 @@ function stopAll(sockets: readonly Socket[]): void {
 /** Whoever asks for something that the peer has ended. */
 export function endedByPeer(): ZPortalError {
   return new ZPortalError('ZP_BENCH', 'the peer has ended the bench: is the tunnel still up?')
+}
+
+function readCount(line: string): Count {
+  let read: Partial<Count> | null
+  try {
+    read = JSON.parse(line) as Partial<Count> | null
+  } catch {
+    throw strange()
+  }
+  if (typeof read?.bytes !== 'number' || typeof read.ms !== 'number') throw strange()
+  return { bytes: read.bytes, ms: read.ms }
 }
 
 function strange(): ZPortalError {

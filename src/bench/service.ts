@@ -11,7 +11,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer } from 'node:net'
-import { createInterface } from 'node:readline'
 import { hostOf } from './place.js'
 import { Thread } from './thread.js'
 
@@ -27,7 +26,10 @@ const CONNECTIONS_MAX = 17
 export const STREAMS_MAX = 16
 /** Written again and again; random, because something on the way may compress. */
 const CHUNK_BYTES = 256 * 1024
-const GREETING_MAX_BYTES = 64
+/** Of the greeting, and of what is asked on the control connection. */
+const LINE_MAX_BYTES = 64
+/** Answers on the control connection that wait to be read. */
+const UNREAD_MAX_BYTES = 64 * 1024
 /** How often another port is tried when one is free for TCP and not for UDP. */
 const PORTS_TRIED = 8
 
@@ -133,7 +135,7 @@ class Service implements BenchService {
     const onData = (bytes: Buffer): void => {
       greeting += bytes.toString('latin1')
       const end = greeting.indexOf('\n')
-      if (end === -1 && greeting.length <= GREETING_MAX_BYTES) return
+      if (end === -1 && greeting.length <= LINE_MAX_BYTES) return
       socket.off('data', onData)
       socket.pause()
       clearTimeout(patience)
@@ -169,12 +171,12 @@ class Service implements BenchService {
       this.close()
     })
     socket.write('ready\n')
-    const lines = createInterface({ input: socket })
-    lines.on('line', (line) => {
-      if (line === 'count') socket.write(`${JSON.stringify({ bytes: this.#sunkBytes, ms: performance.now() })}\n`)
+    eachLine(socket, (line) => {
+      if (line !== 'count') return
+      socket.write(`${JSON.stringify({ bytes: this.#sunkBytes, ms: performance.now() })}\n`)
+      // Who measures reads the answers.
+      if (socket.writableLength > UNREAD_MAX_BYTES) socket.destroy()
     })
-    // It repeats those of the socket.
-    lines.on('error', () => undefined)
   }
 
   #isGuest(address: string): boolean {
@@ -188,6 +190,18 @@ class Service implements BenchService {
   #after(ms: number, act: () => void): void {
     this.#timers.push(setTimeout(act, ms).unref())
   }
+}
+
+/** Reads what the other end says on a control connection, and closes it on one who says a line without end. */
+export function eachLine(socket: Socket, hear: (line: string) => void): void {
+  let begun = ''
+  socket.on('data', (bytes: Buffer) => {
+    const lines = (begun + bytes.toString('latin1')).split('\n')
+    begun = lines.pop() ?? ''
+    for (const line of lines) if (!socket.destroyed) hear(line)
+    if (begun.length > LINE_MAX_BYTES) socket.destroy()
+  })
+  socket.resume()
 }
 
 /** Writes without end, as fast as it is taken. */
