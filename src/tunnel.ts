@@ -35,11 +35,14 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   readonly role: 'server' | 'client'
   /** Resolves when the tunnel is closed, with the reason. Never rejects. */
   readonly closed: Promise<TunnelEnd>
+  /** @internal Resolves when the end begins, whoever wants it. */
+  readonly ending: Promise<void>
 
   readonly #native: NativeTunnel
   readonly #backstage: Backstage
   readonly #signal: AbortSignal | undefined
   readonly #resolveClosed: (end: TunnelEnd) => void
+  readonly #resolveEnding: () => void
   #state: TunnelState = 'opening'
   #peer: Peer | undefined
   #reason: ZPortalError | undefined
@@ -66,6 +69,9 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
     let resolveClosed: (end: TunnelEnd) => void = () => undefined
     this.closed = new Promise((resolve) => (resolveClosed = resolve))
     this.#resolveClosed = resolveClosed
+    let resolveEnding: () => void = () => undefined
+    this.ending = new Promise((resolve) => (resolveEnding = resolve))
+    this.#resolveEnding = resolveEnding
 
     const { hooks, mtuBytes, addresses } = options
     const facts = {
@@ -236,6 +242,7 @@ export class Tunnel extends EventEmitter<TunnelEvents> {
   }
 
   async #tearDown(reason: ZPortalError): Promise<void> {
+    this.#resolveEnding()
     this.#signal?.removeEventListener('abort', this.#onAbort)
     await this.#parley.close()
     // A close that fails has no one to tell but the log, and must not keep anyone waiting for `closed`.

@@ -98,6 +98,18 @@ endToEnd('hooks', (lab) => {
     await nobodyOf(pids)
   })
 
+  test('the end by a signal is a clean one though a hook does not obey', async () => {
+    await serve()
+    const pids = await lab.path('pids')
+    const client = dial(['--hook-up', `trap '' TERM; echo $$ > ${pids}; while :; do sleep 0.1; done`])
+    await client.line(event('up'))
+    await until('the hook', 5000, () => existsSync(pids) && readFileSync(pids, 'utf8') !== '')
+    client.signal('SIGTERM')
+    await client.exitsWith(0)
+    await client.line(event('closed'))
+    await nobodyOf(pids)
+  })
+
   test('a second signal ends the last as well', async () => {
     await serve()
     const pids = await lab.path('pids')

@@ -1,14 +1,29 @@
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { createConnection, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { askDown, askEvents, askReload, askSamples, askStatus, NobodyThere } from '../../src/control/client.js'
+import { controlServer } from '../../src/control/server.js'
 import { FakeAddon, PEER, turn } from './fake-native.js'
 import { fetchUnix, NETNS, open, useRunDir } from './run-dir.js'
 
 const run = useRunDir()
+
+/** A server of nothing; a test puts in what it asks for. */
+const NO_ANSWERS = {
+  status: () => ({}),
+  samples: () => ({}),
+  metrics: () => '',
+  down: () => Promise.resolve({}),
+  reload: () => Promise.resolve({}),
+  bench: () => Promise.resolve({}),
+  follow: () => () => undefined,
+}
 
 describe('a control socket', () => {
   test('answers for its tunnel, and ends with it', async () => {
@@ -100,6 +115,20 @@ describe('a control socket', () => {
     })
     await failing.close()
     await tunnel.close()
+  })
+
+  test('says at once that it is at the end, which may take long', async () => {
+    const path = join(run.folder, 'slow.sock')
+    let finish: (status: object) => void = () => undefined
+    const ended = new Promise<object>((resolve) => (finish = resolve))
+    const { server, close } = controlServer({ ...NO_ANSWERS, down: () => ended })
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    const head = await new Promise<IncomingMessage>((resolve) =>
+      request({ socketPath: path, method: 'POST', path: '/down' }, resolve).end(),
+    )
+    expect(head.statusCode).toBe(200)
+    finish({ state: 'closed' })
+    await Promise.all([expect(text(head)).resolves.toBe('{"state":"closed"}\n'), ended.then(close)])
   })
 
   test('tells events from the status on to the end', async () => {

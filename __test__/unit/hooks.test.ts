@@ -1,13 +1,22 @@
+import type { spawn } from 'node:child_process'
+import { EventEmitter } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ZPortalError } from '../../src/errors.js'
 import { hookEnvironment } from '../../src/hook/environment.js'
 import type { HookRun } from '../../src/hook/run.js'
 import { runHook } from '../../src/hook/run.js'
 import type { HookNotice, ParsedHooks } from '../../src/hook/tunnel-hooks.js'
 import { TunnelHooks } from '../../src/hook/tunnel-hooks.js'
+
+/** Stands in for `spawn` while it is set. */
+const { another } = vi.hoisted(() => ({ another: { spawn: undefined as (() => unknown) | undefined } }))
+vi.mock('node:child_process', async (importOriginal) => {
+  const real = await importOriginal<{ spawn: typeof spawn }>()
+  return { ...real, spawn: (...args: Parameters<typeof spawn>) => another.spawn?.() ?? real.spawn(...args) }
+})
 
 const FACTS = {
   name: 'zt0',
@@ -46,6 +55,22 @@ function isRunning(pid: number): boolean {
 }
 
 describe('one run', () => {
+  test('that no descriptors are left for is a failure like another', async () => {
+    // What Node gives then has no pipes, and says what is wrong in the next turn.
+    another.spawn = () => {
+      const child = Object.assign(new EventEmitter(), { pid: undefined, stdout: undefined, stderr: undefined })
+      setImmediate(() => child.emit('error', new Error('spawn /bin/sh EMFILE')))
+      return child
+    }
+    expect(await ran('true')).toEqual({ lines: [], failure: 'cannot be started: spawn /bin/sh EMFILE' })
+    another.spawn = undefined
+  })
+
+  test('that the system refuses at once is a failure like another', async () => {
+    const env = { BIG: 'x'.repeat(4 * 1024 * 1024) }
+    expect((await ran('true', { env })).failure).toMatch(/^cannot be started: .*E2BIG/)
+  })
+
   test('is told line by line, and passes with exit code 0', async () => {
     expect(await ran('echo one; echo; echo two >&2; printf three')).toEqual({
       lines: expect.arrayContaining(['one', 'two', 'three']) as string[],

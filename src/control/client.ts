@@ -14,8 +14,8 @@ import type { Samples } from './recorder.js'
 
 /** A process that answers takes microseconds; one that does not within this time is stuck or stopped. */
 const ANSWER_WITHIN_MS = 3000
-/** A tunnel's end includes that of its hooks. */
-const END_WITHIN_MS = 30_000
+/** A reload ends what it replaces. */
+const RELOAD_WITHIN_MS = 30_000
 /** The tunnel gives its peer less than that to answer. */
 const BENCH_WITHIN_MS = 10_000
 
@@ -30,13 +30,13 @@ export function askSamples(socket: string): Promise<Samples> {
   return ask<Samples>(socket, 'GET', '/samples')
 }
 
-/** Resolves with the last status once the tunnel is gone. */
+/** Resolves with the last status once the tunnel is gone, for which its hooks may take as long as they are given. */
 export function askDown(socket: string): Promise<TunnelStatus> {
-  return ask<TunnelStatus>(socket, 'POST', '/down', END_WITHIN_MS)
+  return ask<TunnelStatus>(socket, 'POST', '/down')
 }
 
 export function askReload(socket: string): Promise<Reloaded> {
-  return ask<Reloaded>(socket, 'POST', '/reload', END_WITHIN_MS)
+  return ask<Reloaded>(socket, 'POST', '/reload', RELOAD_WITHIN_MS)
 }
 
 /** Lets the peer begin to listen for a bench; where, and what to show there. */

@@ -38,7 +38,7 @@ type Handler = (response: ServerResponse) => void | Promise<void>
 
 /** Everything, for those who may reach the socket. */
 export function controlServer(answers: Answers): ControlServer {
-  const open = new Set<ServerResponse>()
+  const streams = new Set<ServerResponse>()
   const routes: Record<string, Record<string, Handler>> = {
     '/status': {
       GET: (response) => {
@@ -57,12 +57,17 @@ export function controlServer(answers: Answers): ControlServer {
     },
     '/events': {
       GET: (response) => {
+        streams.add(response)
+        response.on('close', () => streams.delete(response))
         stream(response, answers)
       },
     },
     '/down': {
       POST: async (response) => {
-        json(response, await answers.down())
+        // Hooks may take their time; whoever waits knows from the head that somebody is at work.
+        response.writeHead(200, { 'Content-Type': 'application/json' })
+        response.flushHeaders()
+        response.end(`${JSON.stringify(await answers.down())}\n`)
       },
     },
     '/reload': {
@@ -76,7 +81,7 @@ export function controlServer(answers: Answers): ControlServer {
       },
     },
   }
-  return serving(routes, open)
+  return serving(routes, streams)
 }
 
 /** The metrics and nothing else, for a port that every user of this machine can reach. */
@@ -95,8 +100,9 @@ export function metricsServer(answers: Pick<Answers, 'metrics'>): ControlServer 
 
 function serving(
   routes: Readonly<Record<string, Readonly<Record<string, Handler>>>>,
-  open: Set<ServerResponse>,
+  streams: ReadonlySet<ServerResponse>,
 ): ControlServer {
+  const open = new Set<ServerResponse>()
   const server = createServer({ requestTimeout: REQUEST_WITHIN_MS, connectionsCheckingInterval: REQUEST_WITHIN_MS })
   server.maxConnections = CONNECTIONS_MAX
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -117,7 +123,7 @@ function serving(
           resolve()
         })
       })
-      for (const response of open) if (response.headersSent) response.end()
+      for (const response of streams) response.end()
       await Promise.race([Promise.all([...open].map(ended)), later(FLUSH_WITHIN_MS)])
       server.closeAllConnections()
       await closed

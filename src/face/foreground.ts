@@ -4,7 +4,7 @@ import type { LogLevel } from '../config/log-level.js'
 import { LOG_LEVELS } from '../config/log-level.js'
 import type { Host, Reloaded } from '../control/serve.js'
 import { ZPortalError } from '../errors.js'
-import { HOOK_OBEY_MS } from '../hook/run.js'
+import { HOOK_END_MS } from '../hook/run.js'
 import { loadNative } from '../native.js'
 import type { TunnelOptions } from '../tunnel-options.js'
 import type { Notifier } from '../service/notifier.js'
@@ -35,7 +35,7 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
   // A terminal that closes says so by SIGHUP; what has no terminal is asked by it to read its config again.
   const reload = live ? undefined : how.reload
   let tunnel: Tunnel | undefined
-  const stop = stopSignals({ hangUp: reload === undefined, moreMs: () => downHookMs(tunnel) })
+  const stop = stopSignals({ hangUp: reload === undefined, moreMs: () => hooksMs(tunnel) })
   // A reader of our log that goes away must not take the tunnel with it.
   process.stderr.on('error', () => undefined)
   const screen = live ? liveLine(process.stderr, process.env) : undefined
@@ -58,7 +58,7 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
       say('warn', 'service-manager', { name, detail })
     })
     manager?.follow(tunnel)
-    stop.addEventListener('abort', () => manager?.stop())
+    void tunnel.ending.then(() => manager?.stop())
     screen?.start(tunnel, options)
     const { reason } = await tunnel.closed
     // Over the control socket, which is as good as a signal.
@@ -71,10 +71,11 @@ export async function foreground(options: TunnelOptions, how: Foreground): Promi
   }
 }
 
-/** How long the end may wait for the user's own program. */
-function downHookMs(tunnel: Tunnel | undefined): number {
-  const { down, timeoutMs = 0 } = tunnel?.options.hooks ?? {}
-  return down === undefined ? 0 : timeoutMs + HOOK_OBEY_MS
+/** How long the end may wait for the user's own programs: for one that runs, and for the one at the end. */
+function hooksMs(tunnel: Tunnel | undefined): number {
+  const { up, reconnect, down, timeoutMs = 0 } = tunnel?.options.hooks ?? {}
+  const runningMs = up === undefined && reconnect === undefined ? 0 : HOOK_END_MS
+  return runningMs + (down === undefined ? 0 : timeoutMs + HOOK_END_MS)
 }
 
 /** Whether a line that repaints itself makes sense there. */

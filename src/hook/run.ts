@@ -8,12 +8,14 @@
 
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
 /** From the request to end to the end without request, for a program whose time is over. */
-export const HOOK_OBEY_MS = 1000
+const HOOK_OBEY_MS = 1000
 /** What a program wrote before its end is in the pipes then; who holds them open for longer is another. */
 const DRAIN_MS = 100
+/** From the request to end until a hook is over, whatever it does. */
+export const HOOK_END_MS = HOOK_OBEY_MS + DRAIN_MS
 /** Longer lines are cut: the log is for people. */
 const LINE_MAX_CHARS = 1000
 /** More lines are counted and not told: a program that babbles must not fill the journal. */
@@ -33,9 +35,20 @@ export interface HookRun {
 /** Resolves when it has ended, with what went wrong in words that follow its name, or nothing. Never rejects. */
 export function runHook({ command, env, timeoutMs, say, signal }: HookRun): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn('/bin/sh', ['-c', command], { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let child: ChildProcess
+    try {
+      child = spawn('/bin/sh', ['-c', command], { detached: true, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    } catch (error) {
+      // Of some failures the child tells, as below; others, as when there is no memory, come at once.
+      resolve(`cannot be started: ${(error as Error).message}`)
+      return
+    }
     const group = new Group(child)
-    const output = new Output(say, [child.stdout, child.stderr])
+    // A child for which there are no descriptors has no pipes.
+    const output = new Output(
+      say,
+      [child.stdout, child.stderr].filter((stream) => stream instanceof Readable),
+    )
     let cutShort: string | undefined
     let killTimer: NodeJS.Timeout | undefined
     const cut = (why: string) => {
