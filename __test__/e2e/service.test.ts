@@ -124,6 +124,55 @@ endToEnd('a service', (lab) => {
       expect(taken.stdout).toContain(`\nLoadCredential=hush:${configs}/credentials/hush\n`)
       expect(taken.stdout).toContain(`\nLoadCredential=secret.toml:${configs}/secret.toml\n`)
     })
+
+    test('may write where the sockets lie, and knows no password', async () => {
+      const sockets = ['control = "/srv/a/zt.sock"', 'connect = "unix:/srv/b/peer"']
+      const proxy =
+        'proxy = ["http+unix://alice:${file:/etc/hostname}@/srv/c/proxy", "socks5+unix://bob:sesame@/srv/d/p"]'
+      writeFileSync(join(configs, 'sockets.toml'), [...sockets.slice(0, 1), 'connect = "h:1"', proxy].join('\n'))
+      const printed = service('print', 'sockets')
+      await printed.exitsWith(0)
+      const writable = printed.stdout.split('\n').filter((line) => line.startsWith('ReadWritePaths='))
+      expect(writable).toEqual(['/srv/c', '/srv/d', '/srv/a'].map((folder) => `ReadWritePaths=-${folder}`))
+      expect(printed.stdout).not.toContain('sesame')
+      writeFileSync(join(configs, 'sockets.toml'), sockets.join('\n'))
+      const plain = service('print', 'sockets')
+      await plain.exitsWith(0)
+      expect(plain.stdout).toContain('ReadWritePaths=-/srv/b\nReadWritePaths=-/srv/a\n')
+    })
+
+    test.each([
+      ['a password file', 'proxy-password-file = "SECRET"', /SECRET.*proxy-password-file.*credential/],
+      ['the second of two', 'name = "${file:OPEN}"\ncongestion = "${file:SECRET}"', /SECRET.*credential/],
+    ])('is refused where its user could not read %s', async (_name, lines, sentence) => {
+      const folder = await lab.path('private')
+      mkdirSync(folder)
+      for (const [name, mode] of [
+        ['secret', 0o600],
+        ['open', 0o644],
+      ] as const) {
+        writeFileSync(join(folder, name), '1\n', { mode })
+      }
+      const config = lines.replaceAll('SECRET', join(folder, 'secret')).replaceAll('OPEN', '/etc/hostname')
+      writeFileSync(join(configs, 'private.toml'), `connect = "h:1"\nproxy = ["192.0.2.9:1080"]\n${config}\n`)
+      const refused = service('print', 'private')
+      await refused.exitsWith(1)
+      expect(refused.stderr.replaceAll(join(folder, 'secret'), 'SECRET')).toMatch(sentence)
+      execFileSync('rm', ['-r', folder])
+    })
+
+    test('leaves what its hooks say to the shell, and a config in a closed folder to systemd', async () => {
+      const hook = 'hook-up = "echo ${file:-none} ${credential:-none}"'
+      writeFileSync(join(configs, 'hooks.toml'), `connect = "h:1"\n${hook}\n`)
+      const printed = service('print', 'hooks')
+      await printed.exitsWith(0)
+      expect(printed.stdout).not.toContain('credentials/')
+      chmodSync(configs, 0o700)
+      const closed = service('print', 'hooks')
+      await closed.exitsWith(0)
+      expect(closed.stdout).toContain(`\nLoadCredential=hooks.toml:${configs}/hooks.toml\n`)
+      chmodSync(configs, 0o755)
+    })
   })
 
   describe('the service manager', () => {
@@ -168,6 +217,25 @@ endToEnd('a service', (lab) => {
       expect((await ping(hosts.client, INNER.server.ipv4)).received).toBe(10)
       await client.stop()
       expect(told.stdout).not.toContain('WATCHDOG')
+      await told.stop()
+      execFileSync('rm', [socket])
+    })
+
+    test('hears of the end before the last hook runs, whoever wants the end', async () => {
+      const [socket, heard] = [await lab.path('notify'), await lab.path('heard')]
+      const told = await manager(socket)
+      const last = ['--hook-down', `until [ -e ${heard} ]; do sleep 0.02; done; echo it was heard`]
+      const end = { addresses: innerOf('server'), bind: `unixa:${lab.owner}-service`, more: last }
+      const server = zportal(hosts.server, ['up', ...flags(end)], { env: { NOTIFY_SOCKET: socket } })
+      await server.line(event('listening'))
+      await up(hosts.server, { name: 'zt1', addresses: [], connect: `unixa:${lab.owner}-service` })
+      await server.line(event('up'))
+      const down = zportal(hosts.server, ['down', 'zt0'])
+      await told.line(/^STOPPING=1 \| STATUS=closing$/)
+      writeFileSync(heard, '')
+      await server.line(/code=hook-down detail="it was heard"/)
+      await down.exitsWith(0)
+      await server.exitsWith(0)
       await told.stop()
       execFileSync('rm', [socket])
     })
