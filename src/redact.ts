@@ -1,7 +1,7 @@
 /** Passwords never reach a log, a message or a screen: what shows a URL shows it through here. */
 
 /** What stands in a URL between `://` and the last `@`: a name, and behind the colon a password. */
-const CREDENTIALS = /(:\/\/(?:\$\{[^}]*\}|[^\s/:@$])*):(.*)@/g
+const CREDENTIALS = /(:\/\/(?:\$\{[^}]*\}|\$(?!\{)|[^\s/:@$])*):(.*)@/g
 /** A password that is only a reference to where it is kept, see `config/secrets.ts`. */
 const ONLY_REFERENCES = /^(\$\{[^}]*\})+$/
 

@@ -39,14 +39,17 @@ export type RunningEvent = {
 /**
  * Every tunnel that runs in this network namespace and that this user may ask, by name.
  *
- * @throws {@link ZPortalError} `ZP_CONTROL` when one of them gives no answer.
+ * @throws {@link ZPortalError} `ZP_CONTROL` when one of those gives no answer.
  */
 export async function listTunnels(): Promise<RunningTunnel[]> {
   const { findAll } = await import('./control/find.js')
-  return (await findAll()).map(({ name, socket, failure }) => {
-    if (failure !== undefined) throw failure
-    return new RunningTunnel(name, socket)
-  })
+  const found = await findAll()
+  return found
+    .filter(({ isForeign }) => !isForeign)
+    .map(({ name, socket, failure }) => {
+      if (failure !== undefined) throw failure
+      return new RunningTunnel(name, socket)
+    })
 }
 
 /**
@@ -72,7 +75,7 @@ export async function findTunnel(target: TunnelTarget = {}): Promise<RunningTunn
  * Waits until traffic can flow through a tunnel, also through one that is yet to be started.
  *
  * @throws {@link ZPortalError} after `timeoutMs` (30000, if it is left out): `ZP_NOT_UP` when it runs, `ZP_NOT_RUNNING`
- * when it does not.
+ * when it does not. `ZP_OPTION` for a time that a timer does not take.
  */
 export async function waitForTunnel(
   target: TunnelTarget = {},
@@ -111,8 +114,13 @@ export class RunningTunnel {
   async *events({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<RunningEvent> {
     const { askEvents } = await import('./control/client.js')
     const lines = askEvents(this.socket, signal)
-    for (let line = await this.#asked(lines.next()); line.done !== true; line = await lines.next()) {
-      yield JSON.parse(line.value) as RunningEvent
+    try {
+      for (let line = await this.#asked(lines.next()); line.done !== true; line = await lines.next()) {
+        yield JSON.parse(line.value) as RunningEvent
+      }
+    } finally {
+      // Who leaves the loop hangs up.
+      await lines.return(undefined)
     }
   }
 

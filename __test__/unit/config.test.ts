@@ -224,6 +224,9 @@ describe('secrets', () => {
     expect(toml).not.toContain('geheim')
     expect(await refusal('bind = "socks5://me:geheim@h:1"')).not.toContain('geheim')
     expect(withoutPasswords('see socks5://a:b:c@d@h:1, and h:2')).toBe('see socks5://a:***@h:1, and h:2')
+    // The accounts of machines end so, where domains are.
+    expect(withoutPasswords('http://svc$:geheim@h:1')).toBe('http://svc$:***@h:1')
+    expect(withoutPasswords('http://${env:ME}:${env:PW}@h:1')).toBe('http://${env:ME}:${env:PW}@h:1')
   })
 
   test('as they are, in a file that others can read, are worth a warning', () => {

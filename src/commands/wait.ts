@@ -1,14 +1,15 @@
 import { Flags } from '@oclif/core'
 import { STATUS_VERSION } from '../control/status.js'
 import { notRunning } from '../control/target.js'
-import { waitUntilUp } from '../control/wait.js'
+import { TIMEOUT_MAX_MS, waitUntilUp } from '../control/wait.js'
 import { ZPortalError } from '../errors.js'
 import { EXIT_NOT_RUNNING, EXIT_NOT_UP } from '../face/command.js'
-import { ControlCommand, JSON_FLAG, SOCKET_FLAG, TARGET_ARGS } from '../face/control-command.js'
+import { TARGET_ARGS } from '../face/arguments.js'
+import { ControlCommand, JSON_FLAG, SOCKET_FLAG } from '../face/control-command.js'
 
 const DEFAULT_TIMEOUT_S = 30
-/** setTimeout takes no more milliseconds than 2^31 - 1. */
-const TIMEOUT_MAX_S = 2_000_000
+/** In whole seconds what a timer takes. */
+const TIMEOUT_MAX_S = Math.floor(TIMEOUT_MAX_MS / 1000)
 
 /** `zportal wait`: for scripts that need the tunnel. */
 export default class Wait extends ControlCommand {

@@ -14,6 +14,8 @@ export interface Found {
   readonly status: TunnelStatus | undefined
   /** Why there is no status. */
   readonly failure: ZPortalError | undefined
+  /** Whether it is another user's, whom alone it answers. */
+  readonly isForeign: boolean
 }
 
 /** Every tunnel here, by name. Sockets of processes that were killed are none. */
@@ -37,10 +39,13 @@ export async function lookAt(socket: string): Promise<Found | undefined> {
   const name = basename(socket, '.sock')
   try {
     const status = await askStatus(socket)
-    return { name: status.name, socket, status, failure: undefined }
+    return { name: status.name, socket, status, failure: undefined, isForeign: false }
   } catch (error) {
     if (error instanceof NobodyThere) return undefined
-    if (error instanceof ZPortalError) return { name, socket, status: undefined, failure: error }
+    if (error instanceof ZPortalError) {
+      const isForeign = ['EACCES', 'EPERM'].includes((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '')
+      return { name, socket, status: undefined, failure: error, isForeign }
+    }
     throw error
   }
 }

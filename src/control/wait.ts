@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ZPortalError } from '../errors.js'
+import { describe } from '../option-fields.js'
 import { askEvents, NobodyThere } from './client.js'
 import type { TunnelStatus } from './status.js'
 import type { Target } from './target.js'
@@ -9,6 +10,9 @@ import { lookFor } from './target.js'
 
 /** The file system does not tell everywhere that a socket has appeared, so we look. */
 const LOOK_EVERY_MS = 50
+
+/** What a timer takes. */
+export const TIMEOUT_MAX_MS = 2 ** 31 - 1
 
 interface Event {
   readonly event: string
@@ -20,14 +24,18 @@ interface Event {
  * Resolves with the status once it is up; with the last that was seen, or undefined if the tunnel never ran, when the
  * time is over.
  *
- * @throws {@link ZPortalError} `ZP_OPTION` when several tunnels could be meant, `ZP_CONTROL` when it cannot be asked.
+ * @throws {@link ZPortalError} `ZP_OPTION` when `timeoutMs` is no time or when several tunnels could be meant, `ZP_CONTROL` when it cannot be asked.
  */
 export async function waitUntilUp(
   target: Target,
   timeoutMs: number,
   env: NodeJS.ProcessEnv,
 ): Promise<TunnelStatus | undefined> {
-  const over = AbortSignal.timeout(timeoutMs)
+  if (!(timeoutMs >= 0 && timeoutMs <= TIMEOUT_MAX_MS)) {
+    const message = `must be milliseconds from 0 to ${TIMEOUT_MAX_MS}, got ${describe(timeoutMs)}`
+    throw new ZPortalError('ZP_OPTION', `timeoutMs ${message}`, { problems: [{ option: 'timeoutMs', message }] })
+  }
+  const over = AbortSignal.timeout(Math.ceil(timeoutMs))
   for (;;) {
     const found = await lookFor(target, env)
     if (found?.failure !== undefined) throw found.failure
