@@ -2,7 +2,7 @@
  * Traffic of a host that knows nothing of the tunnel, whose packets the client's kernel forwards: as super-packets
  * with checksums still to be filled in, as single packets whose checksums are complete, or as what GRO has made of
  * such packets. They come out at the server as they were sent, and what comes back leaves the client's kernel with
- * segments and checksums that the host finds right.
+ * segments and checksums that the host finds right. So too where the peer takes plain frames only.
  *
  *     ┌─ third ────────────┐        ┌─ client, forwards ───┐          ┌─ server ─────────────┐
  *     │                    │        │ zt0  10.10.0.2       │ ═tunnel═ │ zt0  10.10.0.1       │
@@ -43,6 +43,8 @@ const PACKETS_A_FRAME = 5
 /** What the two ends of the cable behind the client leave to the other. */
 interface Cable {
   features: Record<string, boolean>
+  /** An end that takes plain frames only. */
+  plain?: Role
   /** Whether the client's kernel has super-packets to hand over, of TCP and of datagrams sent in bursts. */
   superPackets: { tcp: boolean; udp: boolean }
 }
@@ -59,6 +61,8 @@ const OWN_CHECKSUMS = {
   'tx-checksum-ip-generic': false,
   ...{ 'tx-tcp-segmentation': false, 'tx-tcp6-segmentation': false, 'tx-udp-segmentation': false },
 }
+/** And GRO finds every checksum right, also of a packet that it merges with no other. */
+const MERGED = { ...OWN_CHECKSUMS, 'rx-gro': true, 'rx-udp-gro-forwarding': true }
 
 const CABLES: Record<string, Cable> = {
   'super-packets with partial checksums': { features: LEFT, superPackets: { tcp: true, udp: true } },
@@ -67,8 +71,18 @@ const CABLES: Record<string, Cable> = {
     superPackets: { tcp: false, udp: false },
   },
   'packets with full checksums, merged by GRO': {
-    features: { ...OWN_CHECKSUMS, 'rx-gro': true, 'rx-udp-gro-forwarding': true },
+    features: MERGED,
     superPackets: { tcp: true, udp: true },
+  },
+  'packets that GRO has verified, to a peer that takes plain frames only': {
+    features: MERGED,
+    plain: 'server',
+    superPackets: { tcp: false, udp: false },
+  },
+  'packets that GRO has verified, from an end that sends plain frames only': {
+    features: MERGED,
+    plain: 'client',
+    superPackets: { tcp: false, udp: false },
   },
 }
 
@@ -88,10 +102,10 @@ endToEnd('traffic forwarded through the tunnel', (lab) => {
     )
   })
 
-  test.each(Object.entries(CABLES))('%s', async (_name, { features, superPackets }) => {
+  test.each(Object.entries(CABLES))('%s', async (_name, { features, plain, superPackets }) => {
     await setFeatures(third, 'eth0', features)
     await setFeatures(hosts.client, 'eth1', features)
-    const ends = await open()
+    const ends = await open(plain)
     for (const family of FAMILIES) {
       await hosts.server.ip('route', 'replace', PREFIXES[family], 'via', INNER.client[family])
       const inside = { namespace: hosts.server, address: INNER.server[family] }
@@ -102,8 +116,8 @@ endToEnd('traffic forwarded through the tunnel', (lab) => {
       ] as const
       for (const { from, to, sender } of ways) {
         const title = `${family}, out of the tunnel at the ${sender === 'client' ? 'server' : 'client'}`
-        // The server's own kernel has super-packets whatever the cable at the client is.
-        const expected = sender === 'client' ? superPackets : { tcp: true, udp: true }
+        // The server's own kernel has super-packets whatever the cable at the client is, if both ends take them.
+        const expected = sender === 'client' ? superPackets : { tcp: !plain, udp: !plain }
 
         const before = await sent(ends[sender])
         const tcp = await transfer(from, to, { bytes: TCP_BYTES, seed: sender })
@@ -145,11 +159,11 @@ endToEnd('traffic forwarded through the tunnel', (lab) => {
     else expect(frames, `frames for ${packets} packets, ${title}`).toBeGreaterThanOrEqual(packets)
   }
 
-  async function open(): Promise<Record<Role, ApiProgram>> {
+  async function open(plain?: Role): Promise<Record<Role, ApiProgram>> {
     const ends = { server: new ApiProgram(hosts.server), client: new ApiProgram(hosts.client) }
-    const common = { name: 'zt0', mtu: MTU_BYTES }
-    await ends.server.order('open', { key: 0, options: { ...common, addresses: innerOf('server'), bind: SERVER } })
-    await ends.client.order('open', { key: 0, options: { ...common, addresses: innerOf('client'), connect: SERVER } })
+    const common = (role: Role) => ({ name: 'zt0', mtu: MTU_BYTES, addresses: innerOf(role), offload: role !== plain })
+    await ends.server.order('open', { key: 0, options: { ...common('server'), bind: SERVER } })
+    await ends.client.order('open', { key: 0, options: { ...common('client'), connect: SERVER } })
     for (const end of Object.values(ends)) await end.order('whenUp', { key: 0 })
     return ends
   }

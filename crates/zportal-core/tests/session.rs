@@ -13,7 +13,7 @@ use zportal_core::window::inflight::INITIAL_BYTES;
 use zportal_core::wire::control::{CONTROL_MAX_BYTES, CloseReason, Control, Delivered, Ping};
 use zportal_core::wire::features::Features;
 use zportal_core::wire::header::{FLAG_CONTROL, FLAG_VNET};
-use zportal_core::wire::vnet::VNET_HEADER_BYTES;
+use zportal_core::wire::vnet::{DATA_VALID, VNET_HEADER_BYTES};
 
 const EVERYTHING: Features = Features(
     Features::VNET.0
@@ -214,6 +214,24 @@ fn two_zportals_agree_on_what_both_can() {
     // A packet with nothing to say in its header goes without one.
     bench.send_packet(&udp);
     assert_eq!(bench.read_frame(), (0, udp));
+}
+
+#[test]
+fn a_packet_that_the_kernel_has_verified_reaches_every_peer_as_a_plain_frame() {
+    let verified = |seed| [&[DATA_VALID][..], &[0; 9], &packet(100, seed)].concat();
+    let none = their_hello(Features::NONE).to_vec();
+    let everything = their_hello(EVERYTHING).to_vec();
+    for first in [None, Some(packet(40, 1)), Some(none), Some(everything)] {
+        let mut bench = Bench::start(EVERYTHING, &[]);
+        bench.read_hello();
+        if let Some(first) = first {
+            bench.write_frame(0, &first);
+            bench.proven.recv().unwrap();
+        }
+        bench.send_raw(&verified(3));
+        assert_eq!(bench.read_frame(), (0, packet(100, 3)));
+        assert_eq!(bench.stats.drops_oversize.total(), 0);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use zportal_core::wire::features::Features;
 use zportal_core::wire::header::{FLAG_VNET, MAX_PAYLOAD_BYTES};
 use zportal_core::wire::vnet::{
     DATA_VALID, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, Reject,
-    VNET_HEADER_BYTES, VnetHeader, check,
+    VNET_HEADER_BYTES, VnetHeader, check, is_plain,
 };
 
 const ALL: Features = Features(0xff);
@@ -132,6 +132,32 @@ fn what_a_linux_tun_gives_is_accepted_as_it_is() {
         packets += 1;
     }
     assert_eq!((packets, rest.len()), (12, 0));
+}
+
+#[test]
+fn what_asks_nothing_of_its_taker_is_plain_whether_or_not_its_checksum_was_verified() {
+    for flags in [0, DATA_VALID] {
+        let header = VnetHeader {
+            flags,
+            ..VnetHeader::default()
+        };
+        assert!(is_plain(&header.encode()));
+        // The receiver takes it for the same.
+        assert_eq!(check(&header, b"p", ALL), Ok(VnetHeader::default()));
+    }
+    for (header, _) in good() {
+        assert!(!is_plain(&header.encode()));
+        let alone = VnetHeader {
+            gso_type: GSO_NONE,
+            ..header
+        };
+        assert!(!is_plain(&alone.encode()));
+        let summed = VnetHeader {
+            flags: DATA_VALID,
+            ..header
+        };
+        assert!(!is_plain(&summed.encode()));
+    }
 }
 
 #[test]

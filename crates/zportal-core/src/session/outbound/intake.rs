@@ -11,7 +11,7 @@ use crate::merge::Run;
 use crate::stats::Stats;
 use crate::tun::Tun;
 use crate::wire::header::{FLAG_VNET, HEADER_BYTES};
-use crate::wire::vnet::VNET_HEADER_BYTES;
+use crate::wire::vnet::{self, VNET_HEADER_BYTES};
 
 /// A super-packet is not cut to fewer segments than this: each piece carries headers of its own,
 /// which with four segments take 1.4 % of the link at an MTU of 1400 bytes, with three 1.9 %.
@@ -83,7 +83,8 @@ impl Outbound {
     /// What is to be sent of `read` bytes in the spare buffer; `None` if the peer takes no such.
     pub(super) fn payload(&self, read: usize, peer: &Peer) -> Option<Payload> {
         let packet_at = HEADER_BYTES + VNET_HEADER_BYTES;
-        let is_plain = self.spare[HEADER_BYTES..packet_at] == [0; VNET_HEADER_BYTES];
+        let header = self.spare[HEADER_BYTES..].first_chunk();
+        let is_plain = header.is_some_and(vnet::is_plain);
         let payload = if is_plain {
             Payload {
                 at: packet_at,
@@ -97,7 +98,7 @@ impl Outbound {
                 flags: FLAG_VNET,
             }
         };
-        // A header that means something was read before the offloads were switched off, for a
+        // A super-packet or a partial checksum was read before the offloads were switched off, for a
         // peer that is gone.
         let is_taken = is_plain || peer.takes_vnet();
         let fits = read > VNET_HEADER_BYTES && payload.bytes <= peer.payload_limit_bytes();
