@@ -130,18 +130,21 @@ fn the_order_of_packets_is_kept_in_both_directions_at_once() {
     });
 }
 
-#[test]
-fn a_peer_that_reads_nothing_does_not_stop_what_it_sends() {
-    let mut bench = Bench::start(Features::NONE, &[]);
-    let one = packet(1400, 9);
-    // Until nothing more fits anywhere between here and the peer, who reads nothing.
-    let raw = [&[0; VNET_HEADER_BYTES], &one[..]].concat();
+/// Sends until nothing more fits anywhere between here and the peer, who reads nothing.
+fn fill_the_way(bench: &Bench) {
+    let raw = [&[0; VNET_HEADER_BYTES], &packet(1400, 9)[..]].concat();
     let full = || rustix::net::send(&bench.kernel, &raw, rustix::net::SendFlags::DONTWAIT).is_err();
     let mut stuck = 0;
     while stuck < 50 {
         stuck = if full() { stuck + 1 } else { 0 };
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_peer_that_reads_nothing_does_not_stop_what_it_sends() {
+    let mut bench = Bench::start(Features::NONE, &[]);
+    fill_the_way(&bench);
     for seed in 0..100 {
         let packet = packet(500, seed);
         bench.write_frame(0, &packet);
@@ -317,6 +320,39 @@ fn the_shells_of_both_ends_hear_each_other_and_an_original_hears_nothing() {
     // What comes next is what the original understands.
     bench.send_packet(&packet(60, 2));
     assert_eq!(bench.read_any_frame(), (0, packet(60, 2)));
+}
+
+#[test]
+fn words_to_a_peer_that_reads_nothing_stay_few_and_go_when_it_reads_again() {
+    const ROUNDS: usize = 20;
+    let mut bench = Bench::start(EVERYTHING, &[]);
+    bench.read_hello();
+    bench.write_frame(0, &their_hello(EVERYTHING));
+    bench.proven.recv().unwrap();
+    fill_the_way(&bench);
+    let mut said = Vec::new();
+    for _ in 0..ROUNDS {
+        let word = |number: usize| number.to_string();
+        while bench.words.say(word(said.len())) {
+            said.push(word(said.len()));
+        }
+        bench.wake.wake();
+        // The second packet enters a turn behind the one that was woken.
+        for seed in 0..2 {
+            bench.write_frame(0, &packet(60, seed));
+            assert_eq!(bench.receive_packet(), packet(60, seed));
+        }
+    }
+    assert!(said.len() < ROUNDS, "{} words wait", said.len());
+    let mut heard = Vec::new();
+    while heard.len() < said.len() {
+        if let (FLAG_CONTROL, payload) = bench.read_frame()
+            && let Ok(Control::Word { text }) = Control::parse(&payload)
+        {
+            heard.push(text.to_owned());
+        }
+    }
+    assert_eq!(heard, said);
 }
 
 #[test]

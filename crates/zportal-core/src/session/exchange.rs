@@ -53,6 +53,9 @@ impl Session<'_> {
         if self.send_paused_until.is_some_and(|until| now_ns >= until) {
             self.send_paused_until = None;
         }
+        if self.has_words {
+            self.pass_words_on();
+        }
         while !self.ring.in_flight(Operation::Send) && self.has_to_send(now_ns) {
             if self.send_paused_until.is_none() {
                 let pause_ns = self.pace.pause_ns(self.stream.socket.as_fd());
@@ -78,6 +81,9 @@ impl Session<'_> {
                     // until `sent`, and our Drop quiesces the ring before the outbound goes.
                     unsafe { self.ring.send(self.stream.socket.as_fd(), message) };
                 }
+            }
+            if self.has_words {
+                self.pass_words_on();
             }
         }
     }
@@ -177,10 +183,18 @@ impl Session<'_> {
 }
 
 impl Session<'_> {
-    /// Sends what this end's shell has to say to the peer's, where it is understood.
+    /// Queues what this end's shell has to say to the peer's, where it is understood, as far as there
+    /// is room.
     fn pass_words_on(&mut self) {
-        while let Some(text) = self.around.words.next() {
-            if self.closing_at.is_none() && matches!(self.peer.speech(), Speech::Extended { .. }) {
+        let is_understood =
+            self.closing_at.is_none() && matches!(self.peer.speech(), Speech::Extended { .. });
+        self.has_words = true;
+        while !is_understood || self.outbound.takes_word() {
+            let Some(text) = self.around.words.next() else {
+                self.has_words = false;
+                return;
+            };
+            if is_understood {
                 let word = Control::Word { text: &text };
                 self.outbound
                     .push_message(FLAG_CONTROL, word.encode(&mut [0; CONTROL_MAX_BYTES]));

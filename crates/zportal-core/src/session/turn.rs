@@ -36,6 +36,8 @@ pub struct Session<'a> {
     pub(super) inbound: Inbound,
     pub(super) outbound: Outbound,
     pub(super) from_tun: FromTun,
+    /// Words of this end's shell may wait for room among the outbound's messages.
+    pub(super) has_words: bool,
     /// Called once, with the first valid frame, or after [`SILENT_PROOF`] where silence proves
     /// something.
     pub(super) on_proven: Option<OnProven<'a>>,
@@ -102,6 +104,7 @@ impl<'a> Session<'a> {
             stream,
             peer,
             from_tun: FromTun::new(),
+            has_words: false,
             on_proven: Some(on_proven),
             proven_at: Instant::now() + SILENT_PROOF,
             closing_at: None,

@@ -29,8 +29,10 @@ pub const BATCH_BYTES: usize = 64 * 1024;
 pub const BATCH_FRAMES: usize = 64;
 /// Memory of all waiting packets together; above it the fattest flow loses its oldest.
 pub const QUEUE_BYTES: usize = 6 * 1024 * 1024;
-/// Messages waiting for the stream: HELLO and CLOSE, each once. A WORD is too rare to count here.
-const MESSAGES_MAX: usize = 2;
+/// Of the shell's words so many wait for the stream; more stay where they were said.
+const WORDS_MAX: usize = 2;
+/// Messages waiting for the stream: HELLO and CLOSE, each once, and words.
+const MESSAGES_MAX: usize = WORDS_MAX + 2;
 /// The same, and a PONG waiting, and one each of PING and PONG under way.
 const MESSAGES_AT_ONCE: usize = MESSAGES_MAX + 3;
 
@@ -47,7 +49,7 @@ pub struct Outbound {
     sent_bytes: u64,
     /// What sparse flows sent past the limits since anything went within them.
     past_bytes: u64,
-    /// Messages to the peer's ZPortal, which go before every packet; a handful at most.
+    /// Messages to the peer's ZPortal, which go before every packet; [`MESSAGES_MAX`] at most.
     messages: VecDeque<Slot>,
     /// The answer to the newest PING, which answers those before it too: however fast a peer
     /// asks, it gets no more answers than it reads.
@@ -113,6 +115,11 @@ impl Outbound {
     pub fn push_message(&mut self, flags: u32, payload: &[u8]) {
         let message = self.message(flags, payload);
         self.messages.push_back(message);
+    }
+
+    /// Whether a word may be pushed: a peer that reads nothing lets no more of them pile up here.
+    pub fn takes_word(&self) -> bool {
+        self.messages.len() < WORDS_MAX
     }
 
     /// Queues an answer to a PING, in front of all packets.
