@@ -160,6 +160,20 @@ endToEnd('what is refused', (lab) => {
       await hosts.server.ip('link', 'delete', 'zt0')
     })
 
+    test.each([
+      ['zportal up', GOOD_UP],
+      ['zportald', GOOD_D],
+    ])('%s and the name of a persistent TUN, which keeps what it has', async (_name, good) => {
+      const look = async () => [await hosts.server.ip('addr', 'show', 'zt0'), await hosts.server.ip('route')]
+      await hosts.server.ip('tuntap', 'add', 'zt0', 'mode', 'tun')
+      await hosts.server.ip('addr', 'add', '10.77.0.1/24', 'dev', 'zt0')
+      await hosts.server.ip('link', 'set', 'zt0', 'up')
+      const before = await look()
+      await refused(good, 'ZP_TUN_NAME_TAKEN', /zt0 exists already: choose another name.*ip tuntap del zt0 mode tun/)
+      expect(await look()).toEqual(before)
+      await hosts.server.ip('tuntap', 'del', 'zt0', 'mode', 'tun')
+    })
+
     test('an address that no interface has', async () => {
       await refused([...ZPORTAL, 'up', ...flags({ addresses: [], bind: '192.0.2.77:7000' })], 'ZP_BIND', /0\.0\.0\.0/)
     })

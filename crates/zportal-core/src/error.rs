@@ -36,7 +36,7 @@ pub enum Error {
     },
     /// A device of that name exists and is not ours to use.
     #[error(
-        "the network device {name} exists already: choose another name, or tun%d to let the kernel number it"
+        "the network device {name} exists already: choose another name, or tun%d to let the kernel number it; a persistent TUN that nobody uses is removed by ip tuntap del {name} mode tun"
     )]
     TunNameTaken {
         /// The name asked for.

@@ -2,14 +2,15 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::configure;
+use super::create;
 use super::options::TunOptions;
-use crate::error::{Error, GRANT_NET_ADMIN};
+use crate::error::Error;
 use crate::wire::features::Features;
 
 /// The MTU that the kernel gives a new device (`ETH_DATA_LEN`).
@@ -50,14 +51,7 @@ impl Tun {
 
     /// Creates the device and nothing more: it has the kernel's MTU, no address, and is not up.
     pub fn create(name: &str) -> Result<Tun, Error> {
-        let device = create(name)?;
-        let name = tun::AbstractDevice::tun_name(&device).map_err(|error| Error::TunIo {
-            name: name.to_owned(),
-            what: "read its name",
-            cause: io::Error::other(error),
-        })?;
-        // SAFETY: the device gives its descriptor away and is gone.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) };
+        let (descriptor, name) = create::create(name)?;
         let mut tun = Tun::from_descriptor(descriptor, name, KERNEL_MTU_BYTES)?;
         if let Err(cause) = tun.prepare() {
             return Err(tun.failed("prepare it", cause));
@@ -281,69 +275,5 @@ impl Tun {
 impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
-    }
-}
-
-fn create(name: &str) -> Result<tun::Device, Error> {
-    let mut configuration = tun::Configuration::default();
-    configuration.tun_name(name).platform_config(|platform| {
-        // Addresses, MTU and link state are set by netlink, IPv6 included; the crate knows only IPv4.
-        platform.ensure_root_privileges(false).vnet_hdr(true);
-    });
-    let cause = match tun::create(&configuration) {
-        Ok(device) => return Ok(device),
-        Err(tun::Error::Io(cause)) => cause,
-        Err(other) => return Err(Error::Option(format!("device name {name:?}: {other}"))),
-    };
-    Err(match cause.raw_os_error() {
-        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => Error::TunMissing(cause),
-        Some(libc::EPERM | libc::EACCES) => Error::TunPermission {
-            what: format!("create the network device {name}"),
-            cure: cure_of_refusal(may_open()),
-            cause,
-        },
-        // EINVAL also stands for "there is a device of that name, and it is no TUN".
-        Some(libc::EBUSY | libc::EEXIST) => name_taken(name, cause),
-        Some(libc::EINVAL) if configure::exists(name) => name_taken(name, cause),
-        _ => Error::TunIo {
-            name: name.to_owned(),
-            what: "create it",
-            cause,
-        },
-    })
-}
-
-/// The crate does not say which of its two steps was refused: opening the file, or making a device
-/// through it. So the file is asked once more.
-fn may_open() -> bool {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    rustix::fs::open("/dev/net/tun", flags, Mode::empty()).is_ok()
-}
-
-fn cure_of_refusal(may_open: bool) -> &'static str {
-    if may_open {
-        GRANT_NET_ADMIN
-    } else {
-        "/dev/net/tun may not be opened: chmod 666 /dev/net/tun; in a container \
-         --device /dev/net/tun, in a service DeviceAllow=/dev/net/tun rw"
-    }
-}
-
-fn name_taken(name: &str, cause: io::Error) -> Error {
-    Error::TunNameTaken {
-        name: name.to_owned(),
-        cause,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cure_of_refusal;
-
-    #[test]
-    fn a_file_that_may_not_be_opened_is_no_missing_capability() {
-        assert!(cure_of_refusal(true).contains("CAP_NET_ADMIN"));
-        assert!(cure_of_refusal(false).contains("chmod 666 /dev/net/tun"));
-        assert!(!cure_of_refusal(false).contains("CAP_NET_ADMIN"));
     }
 }

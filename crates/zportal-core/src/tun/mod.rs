@@ -4,6 +4,7 @@
 //! (`linux/virtio_net.h`, `linux/if_tun.h`), and O_NONBLOCK, so draining never sleeps.
 
 mod configure;
+mod create;
 mod device;
 mod options;
 
