@@ -88,7 +88,7 @@ export interface NativeStats {
   dropsDown: number
   /** Packets dropped because the peer does not take their size or kind. */
   dropsOversize: number
-  /** Packets that the kernel refused: not IP, or the device was down. */
+  /** Packets that the kernel refused: not IP, or the device was down; or that it could not hand over. */
   dropsTun: number
   /** Packets dropped for an offload header that must not reach the kernel. */
   dropsHeader: number

@@ -209,7 +209,7 @@ export interface NativeStats {
   dropsDown: number
   /** Dropped because the peer does not take their size or kind. */
   dropsOversize: number
-  /** Refused by the kernel: not IP, or the device down. */
+  /** Refused by the kernel: not IP, or the device down; or not handed over by it. */
   dropsTun: number
   /** Dropped for a virtio_net_hdr that must not reach the kernel. */
   dropsHeader: number

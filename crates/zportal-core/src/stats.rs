@@ -52,7 +52,8 @@ pub struct Stats {
     pub drops_codel: Counter,
     /// Packets dropped because the queue was full.
     pub drops_overlimit: Counter,
-    /// Packets of the peer that the kernel refused: not IP, or the device down.
+    /// Packets of the peer that the kernel refused: not IP, or the device down. And packets for the
+    /// peer that the kernel could not hand over.
     pub drops_tun: Counter,
     /// Packets of the peer dropped for a virtio_net_hdr that must not reach the kernel.
     pub drops_header: Counter,

@@ -26,7 +26,7 @@ pub struct NativeStats {
     pub drops_down: f64,
     /// Dropped because the peer does not take their size or kind.
     pub drops_oversize: f64,
-    /// Refused by the kernel: not IP, or the device down.
+    /// Refused by the kernel: not IP, or the device down; or not handed over by it.
     pub drops_tun: f64,
     /// Dropped for a virtio_net_hdr that must not reach the kernel.
     pub drops_header: f64,

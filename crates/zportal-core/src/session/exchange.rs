@@ -155,13 +155,16 @@ impl Session<'_> {
                 self.from_tun.is_ready = true;
                 Ok(())
             }
-            Operation::TunRead => match result {
-                Ok(bytes) => {
+            Operation::TunRead => {
+                let read = match result {
+                    Ok(bytes) => Some(bytes as usize),
+                    Err(cause) => self.around.tun.unread(cause)?,
+                };
+                if let Some(bytes) = read {
                     self.tun_read(bytes);
-                    Ok(())
                 }
-                Err(cause) => self.around.tun.unread(cause),
-            },
+                Ok(())
+            }
             Operation::DoorReady => self.look_at_door(),
             Operation::NetworkChanged => {
                 self.network_changed();

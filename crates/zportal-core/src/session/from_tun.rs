@@ -109,12 +109,12 @@ impl Session<'_> {
     }
 
     /// Notes that the ring has read a packet of so many bytes.
-    pub(super) fn tun_read(&mut self, bytes: u32) {
+    pub(super) fn tun_read(&mut self, bytes: usize) {
         if self.closing_at.is_some() {
             self.around.stats.drops_down.add(1);
             return;
         }
-        self.from_tun.read = Some(bytes as usize);
+        self.from_tun.read = Some(bytes);
     }
 
     /// The peer's packets are written to the TUN, but for those of `before`. The kernel answers many

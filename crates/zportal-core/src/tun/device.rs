@@ -122,21 +122,26 @@ impl Tun {
         self.mtu_bytes
     }
 
-    /// Reads one packet with its virtio_net_hdr in front; `None` when there is none now.
+    /// Reads one packet with its virtio_net_hdr in front; `None` when there is none now. One of no
+    /// bytes is lost: [`Tun::unread`].
     pub fn read(&self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let read = self.without_waiting(|flags| {
             rustix::io::preadv2(self, &mut [IoSliceMut::new(buffer)], NO_OFFSET, flags)
         });
         match read {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(errno) => self.unread(errno.into()).map(|()| None),
+            Err(errno) => self.unread(errno.into()),
         }
     }
 
-    /// What a failed read means: nothing, or that the device is gone.
-    pub fn unread(&self, cause: io::Error) -> Result<(), Error> {
+    /// What a failed read means: that there was no packet, that one is lost, which counts as one of no
+    /// bytes, or that the device is gone.
+    pub fn unread(&self, cause: io::Error) -> Result<Option<usize>, Error> {
         match Errno::from_io_error(&cause) {
-            Some(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Some(Errno::AGAIN | Errno::INTR) => Ok(None),
+            // The kernel had a super-packet of a kind for which a virtio_net_hdr has no words, and has
+            // freed it (drivers/net/tun.c, tun_put_user). The next one is sound.
+            Some(Errno::INVAL) => Ok(Some(0)),
             // EBADFD: deleted. EFAULT: being deleted at this moment (drivers/net/tun.c).
             Some(Errno::BADFD | Errno::FAULT | Errno::NODEV) => Err(self.gone()),
             _ => Err(self.failed("read", cause)),
@@ -275,5 +280,31 @@ impl Tun {
 impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::Tun;
+
+    #[test]
+    fn a_read_that_fails_ends_the_tunnel_only_where_the_device_is_at_fault() {
+        let flags = SocketFlags::CLOEXEC;
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+        let tun = Tun::from_descriptor(pair.unwrap().0, "zt0".into(), 1400).unwrap();
+        let unread = |errno| {
+            let unread = tun.unread(io::Error::from_raw_os_error(errno));
+            unread.map_err(|error| error.code())
+        };
+        assert_eq!(unread(libc::EAGAIN), Ok(None));
+        assert_eq!(unread(libc::EINTR), Ok(None));
+        assert_eq!(unread(libc::EINVAL), Ok(Some(0)));
+        assert_eq!(unread(libc::EBADFD), Err("ZP_TUN_GONE"));
+        assert_eq!(unread(libc::EFAULT), Err("ZP_TUN_GONE"));
+        assert_eq!(unread(libc::EIO), Err("ZP_TUN_IO"));
     }
 }

@@ -119,6 +119,8 @@ impl Outbound {
     /// Takes the packet of `read` bytes, virtio_net_hdr included, that lies in the spare buffer.
     fn accept(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
         if read <= VNET_HEADER_BYTES {
+            // The kernel could not hand it over, and has dropped it.
+            stats.drops_tun.add(1);
             return;
         }
         let Some(payload) = self.payload(read, peer) else {
@@ -253,6 +255,17 @@ mod tests {
             let longest = turns.max().unwrap();
             assert!((together..=together + 1).contains(&longest), "{left:?}");
         }
+    }
+
+    #[test]
+    fn a_packet_that_the_kernel_could_not_hand_over_is_counted_and_the_next_one_goes() {
+        let stats = Stats::default();
+        let mut outbound = outbound(BATCH_BYTES as u64, 0);
+        assert!(outbound.direct(0, &peer()).is_none());
+        outbound.take(0, 0, &peer(), &stats);
+        assert_eq!(stats.drops_tun.total(), 1);
+        take(&mut outbound, 1, 1, &stats);
+        assert_eq!(leaving(&mut outbound).len(), 1);
     }
 
     #[test]
