@@ -40,9 +40,15 @@ pub struct Cut<'a> {
 
 impl<'a> Cut<'a> {
     /// Prepares to cut `payload` (virtio_net_hdr, then IP) into pieces of at most about
-    /// `piece_bytes`, and at least `segments_min` segments; `None` if it is no super-packet that
-    /// this knows, or not worth cutting.
-    pub fn begin(payload: &'a [u8], piece_bytes: usize, segments_min: usize) -> Option<Cut<'a>> {
+    /// `piece_bytes`, and at least `segments_min` segments, but never more than `limit_bytes`; `None`
+    /// if it is no super-packet that this knows, or within the limit and not worth cutting, or if
+    /// not even a segment keeps the limit.
+    pub fn begin(
+        payload: &'a [u8],
+        piece_bytes: usize,
+        segments_min: usize,
+        limit_bytes: usize,
+    ) -> Option<Cut<'a>> {
         let (header, packet) = VnetHeader::parse(payload).ok()?;
         let transport_at = usize::from(header.csum_start);
         let segment_bytes = usize::from(header.gso_size);
@@ -72,10 +78,17 @@ impl<'a> Cut<'a> {
         {
             return None;
         }
-        let segments = (piece_bytes.saturating_sub(body_at) / segment_bytes).max(segments_min);
+        let segments_max = limit_bytes.saturating_sub(VNET_HEADER_BYTES + body_at) / segment_bytes;
+        if segments_max == 0 {
+            return None;
+        }
+        let segments = (piece_bytes.saturating_sub(body_at) / segment_bytes)
+            .max(segments_min)
+            .min(segments_max);
         let piece_bytes = segments * segment_bytes;
-        // Less than half a piece left over is not worth a piece of its own.
-        (packet.len() - body_at > piece_bytes + piece_bytes / 2).then_some(Cut {
+        // Less than half a piece left over is not worth a piece of its own, unless it must be one.
+        let is_worth_it = packet.len() - body_at > piece_bytes + piece_bytes / 2;
+        (is_worth_it || payload.len() > limit_bytes).then_some(Cut {
             header,
             packet,
             transport_at,

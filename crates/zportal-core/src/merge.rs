@@ -61,8 +61,8 @@ impl Run {
     }
 
     /// Where the payload of `next` lies, if `next` continues the run that lies in `run`; its
-    /// payload then belongs behind the run.
-    pub fn take(&mut self, run: &[u8], next: &[u8]) -> Option<Range<usize>> {
+    /// payload then belongs behind the run, which has at most `limit_bytes` with it.
+    pub fn take(&mut self, run: &[u8], next: &[u8], limit_bytes: usize) -> Option<Range<usize>> {
         if self.closed || self.segments == SEGMENTS_MAX {
             return None;
         }
@@ -72,7 +72,7 @@ impl Run {
         let headers = headers_bytes(self.ip_header_bytes);
         let bytes = next.len() - headers;
         let fits = (1..=self.segment_bytes).contains(&bytes)
-            && run.len() + bytes - VNET_HEADER_BYTES <= PACKET_MAX_BYTES;
+            && run.len() + bytes <= limit_bytes.min(VNET_HEADER_BYTES + PACKET_MAX_BYTES);
         let first_ip = &run[VNET_HEADER_BYTES..headers];
         let next_ip = &next[VNET_HEADER_BYTES..headers];
         if !fits || !self.is_same_flow(first_ip, next_ip) {

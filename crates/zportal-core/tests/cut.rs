@@ -147,7 +147,16 @@ fn segments(shape: &Shape, super_packet: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn pieces(super_packet: &[u8], piece_bytes: usize, segments_min: usize) -> Option<Vec<Vec<u8>>> {
-    let mut cut = Cut::begin(super_packet, piece_bytes, segments_min)?;
+    pieces_within(super_packet, piece_bytes, segments_min, usize::MAX)
+}
+
+fn pieces_within(
+    super_packet: &[u8],
+    piece_bytes: usize,
+    segments_min: usize,
+    limit_bytes: usize,
+) -> Option<Vec<Vec<u8>>> {
+    let mut cut = Cut::begin(super_packet, piece_bytes, segments_min, limit_bytes)?;
     let mut pieces = Vec::new();
     while let Some(bytes) = cut.next_bytes() {
         let mut piece = vec![0xee; bytes + 10];
@@ -167,12 +176,18 @@ proptest! {
     fn pieces_stand_for_the_same_packets(
         v6: bool, udp: bool, options in 0_usize..=10, flags: u8,
         segment in 8_u16..1400, body in 1_usize..60_000,
-        piece in 0_usize..70_000, segments_min in 1_usize..4,
+        piece in 0_usize..70_000, segments_min in 1_usize..4, limit in 0_usize..70_000,
     ) {
         let segment = segment.max((body / 100) as u16);
         let shape = Shape { v6, udp, options: options * 4, tcp_flags: flags, segment, body };
         let whole = shape.build();
-        if let Some(pieces) = pieces(&whole, piece, segments_min) {
+        let headers = VNET_HEADER_BYTES + shape.ip_bytes() + shape.transport_bytes();
+        let pieces = pieces_within(&whole, piece, segments_min, limit);
+        if pieces.is_none() {
+            let one = headers + usize::from(segment);
+            prop_assert!(whole.len() <= limit || one > limit, "it could be cut");
+        }
+        if let Some(pieces) = pieces {
             prop_assert!(pieces.len() >= 2);
             let together: Vec<_> = pieces.iter().flat_map(|piece| segments(&shape, piece)).collect();
             prop_assert_eq!(together, segments(&shape, &whole));
@@ -180,7 +195,7 @@ proptest! {
                 let (header, packet) = VnetHeader::parse(bytes).unwrap();
                 prop_assert!(vnet::check(&header, packet, EVERYTHING).is_ok(), "the peer takes it");
                 let least = segments_min * usize::from(segment) * 3 / 2;
-                let headers = VNET_HEADER_BYTES + shape.ip_bytes() + shape.transport_bytes();
+                prop_assert!(bytes.len() <= limit);
                 prop_assert!(bytes.len() <= headers + least.max(piece), "{} bytes", bytes.len());
             }
         }

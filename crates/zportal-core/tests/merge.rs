@@ -92,13 +92,17 @@ fn cut(super_packet: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Merges as the outbound does.
+/// Merges as the outbound does, for a peer that takes whatever there is.
 fn merge(datagrams: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    merge_within(datagrams, usize::MAX)
+}
+
+fn merge_within(datagrams: &[Vec<u8>], limit_bytes: usize) -> Vec<Vec<u8>> {
     let mut merged = Vec::new();
     let mut current: Option<(Run, Vec<u8>)> = None;
     for next in datagrams {
         if let Some((run, bytes)) = &mut current
-            && let Some(payload) = run.take(bytes, next)
+            && let Some(payload) = run.take(bytes, next, limit_bytes)
         {
             bytes.extend(&next[payload]);
             continue;
@@ -166,6 +170,14 @@ fn a_run_ends_where_it_must() {
     assert_eq!(count(&long), 2, "too many");
     let large: Vec<_> = (0..50).map(|id| one(1, id, 1400)).collect();
     assert_eq!(count(&large), 2, "too many bytes");
+    let ten: Vec<_> = (0..10).map(|id| one(1, id, 100)).collect();
+    let whole = merge(&ten)[0].len();
+    assert_eq!(merge_within(&ten, whole).len(), 1);
+    assert_eq!(
+        merge_within(&ten, whole - 1).len(),
+        2,
+        "more than the peer takes"
+    );
     let fragmentable = |id| datagram(false, 1, id, false, &[7; 50]);
     assert_eq!(
         count(&[fragmentable(5), fragmentable(6), fragmentable(8)]),

@@ -1,4 +1,4 @@
-//! What the tests of the outbound begin with: a peer that takes TCP super-packets, and packets for it.
+//! What the tests of the outbound begin with: a peer that takes super-packets, and packets for it.
 
 use super::Outbound;
 use crate::session::peer::Peer;
@@ -11,11 +11,16 @@ pub const SEGMENT_BYTES: usize = 1360;
 pub const HEADERS_BYTES: usize = 40;
 
 pub fn peer() -> Peer {
+    peer_taking(u16::MAX.into())
+}
+
+/// A peer that takes payloads of so many bytes.
+pub fn peer_taking(max_payload_bytes: u32) -> Peer {
     let hello = Hello {
         version: VERSION,
         is_relayed: false,
-        features: Features::VNET | Features::TSO4,
-        max_payload_bytes: u16::MAX.into(),
+        features: Features::VNET | Features::TSO4 | Features::USO4,
+        max_payload_bytes,
         mtu_bytes: 1400,
         session_id: [1; 16],
         inner_ipv4: None,
@@ -61,6 +66,28 @@ pub fn read(outbound: &mut Outbound, flow: u8, segments: usize) -> usize {
             csum_start: 20,
             csum_offset: 16,
         },
+    };
+    let read = [&header.encode()[..], &packet].concat();
+    outbound.space()[..read.len()].copy_from_slice(&read);
+    read.len()
+}
+
+/// The same of a datagram with so much payload, whose checksum is partial.
+pub fn read_datagram(outbound: &mut Outbound, flow: u8, payload_bytes: usize) -> usize {
+    let udp_bytes = u16::try_from(8 + payload_bytes).unwrap();
+    let mut packet = vec![0; 20 + usize::from(udp_bytes)];
+    packet[0] = 0x45;
+    packet[2..4].copy_from_slice(&(20 + udp_bytes).to_be_bytes());
+    // Don't Fragment, so that the identification says nothing.
+    packet[6] = 0x40;
+    packet[8..10].copy_from_slice(&[64, 17]);
+    packet[12..20].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, flow]);
+    packet[24..26].copy_from_slice(&udp_bytes.to_be_bytes());
+    let header = VnetHeader {
+        flags: NEEDS_CSUM,
+        csum_start: 20,
+        csum_offset: 6,
+        ..VnetHeader::default()
     };
     let read = [&header.encode()[..], &packet].concat();
     outbound.space()[..read.len()].copy_from_slice(&read);

@@ -1,5 +1,5 @@
 //! TUN → queue: reading packets, merging datagrams of one flow and cutting super-packets that a slow
-//! link would be busy with for long.
+//! link would be busy with for long, or that are larger than the peer takes.
 
 use super::super::count::count_drop;
 use super::super::peer::Peer;
@@ -123,29 +123,33 @@ impl Outbound {
             stats.drops_tun.add(1);
             return;
         }
-        let Some(payload) = self.payload(read, peer) else {
-            stats.drops_oversize.add(1);
-            return;
-        };
-        if payload.flags & FLAG_VNET != 0 && self.merge(now_ns, read, peer, stats) {
+        let payload = self.payload(read, peer);
+        let is_vnet = payload.is_some_and(|payload| payload.flags & FLAG_VNET != 0);
+        if is_vnet && self.merge(now_ns, read, peer, stats) {
             return;
         }
         self.end_run(now_ns, stats);
-        if self.cut(now_ns, read, stats) {
+        if peer.takes_vnet() && self.cut(now_ns, read, peer, stats) {
             return;
         }
+        let Some(payload) = payload else {
+            stats.drops_oversize.add(1);
+            return;
+        };
         let slot = self.slot(payload);
         self.enqueue(now_ns, slot, stats);
     }
 
-    /// Queues the super-packet in the spare buffer in pieces; false if it goes as it is.
-    fn cut(&mut self, now_ns: u64, read: usize, stats: &Stats) -> bool {
+    /// Queues the super-packet in the spare buffer in pieces, none larger than the peer takes; false
+    /// if it goes as it is, or not at all.
+    fn cut(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) -> bool {
         let piece_bytes = usize::try_from(self.sizes.batch_bytes).unwrap_or(usize::MAX);
-        if read <= piece_bytes {
+        let limit_bytes = peer.payload_limit_bytes();
+        if read <= piece_bytes.min(limit_bytes) {
             return false;
         }
         let whole = &self.spare[HEADER_BYTES..HEADER_BYTES + read];
-        let Some(mut cut) = Cut::begin(whole, piece_bytes, PIECE_SEGMENTS) else {
+        let Some(mut cut) = Cut::begin(whole, piece_bytes, PIECE_SEGMENTS, limit_bytes) else {
             return false;
         };
         while let Some(payload_bytes) = cut.next_bytes() {
@@ -174,7 +178,8 @@ impl Outbound {
         if let Some((run, slot)) = &mut self.run
             && let end = HEADER_BYTES + slot.payload_bytes
             && end < self.sizes.batch_bytes as usize
-            && let Some(payload) = run.take(&slot.bytes[HEADER_BYTES..end], next)
+            && let limit_bytes = peer.payload_limit_bytes()
+            && let Some(payload) = run.take(&slot.bytes[HEADER_BYTES..end], next, limit_bytes)
         {
             slot.bytes[end..end + payload.len()].copy_from_slice(&next[payload.clone()]);
             slot.payload_bytes += payload.len();
@@ -223,13 +228,20 @@ impl Outbound {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{HEADERS_BYTES, SEGMENT_BYTES, outbound, peer, read};
-    use super::{BATCH_BYTES, Outbound, PIECE_SEGMENTS, Stats};
+    use super::super::example::{
+        HEADERS_BYTES, SEGMENT_BYTES, outbound, peer, peer_taking, read, read_datagram,
+    };
+    use super::{BATCH_BYTES, Outbound, PIECE_SEGMENTS, Peer, Stats};
     use crate::queue::Packet;
 
     fn take(outbound: &mut Outbound, flow: u8, segments: usize, stats: &Stats) {
         let bytes = read(outbound, flow, segments);
         outbound.take(0, bytes, &peer(), stats);
+    }
+
+    fn take_for(outbound: &mut Outbound, segments: usize, peer: &Peer, stats: &Stats) {
+        let bytes = read(outbound, 1, segments);
+        outbound.take(0, bytes, peer, stats);
     }
 
     /// The last byte of the destination and the bytes of each packet, in the order they leave in.
@@ -266,6 +278,44 @@ mod tests {
         assert_eq!(stats.drops_tun.total(), 1);
         take(&mut outbound, 1, 1, &stats);
         assert_eq!(leaving(&mut outbound).len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_larger_than_the_peer_takes_and_nothing_is_dropped_that_can_be_cut() {
+        const LIMIT_BYTES: usize = 16 * 1024;
+        let stats = Stats::default();
+        let small = peer_taking(LIMIT_BYTES as u32);
+        // Also where what is above the limit is little.
+        for segments in [11, 13, 40] {
+            let mut outbound = outbound(BATCH_BYTES as u64, 0);
+            let bytes = read(&mut outbound, 1, segments);
+            outbound.take(0, bytes, &small, &stats);
+            let left = leaving(&mut outbound);
+            assert!(
+                left.iter().all(|(_, bytes)| *bytes <= LIMIT_BYTES),
+                "{left:?}"
+            );
+            let headers = left.len() * (10 + HEADERS_BYTES);
+            let bytes: usize = left.iter().map(|(_, bytes)| bytes).sum();
+            assert_eq!(bytes - headers, segments * SEGMENT_BYTES);
+        }
+        let mut outbound = outbound(BATCH_BYTES as u64, 0);
+        for _ in 0..40 {
+            let bytes = read_datagram(&mut outbound, 1, SEGMENT_BYTES);
+            outbound.accept(0, bytes, &small, &stats);
+        }
+        outbound.end_run(0, &stats);
+        let left = leaving(&mut outbound);
+        // 38 bytes of headers, the virtio_net_hdr among them, and twelve datagrams.
+        let full = (1, 38 + LIMIT_BYTES / SEGMENT_BYTES * SEGMENT_BYTES);
+        assert_eq!(left.len(), 40usize.div_ceil(LIMIT_BYTES / SEGMENT_BYTES));
+        assert_eq!(left[0], full);
+        assert_eq!(stats.drops_oversize.total(), 0);
+        // What does not fit with a single segment does not go.
+        let tiny = peer_taking(1400);
+        take_for(&mut outbound, 2, &tiny, &stats);
+        assert_eq!(leaving(&mut outbound), []);
+        assert!(stats.drops_oversize.total() > 0);
     }
 
     #[test]
