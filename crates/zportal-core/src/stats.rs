@@ -25,7 +25,8 @@ impl Counter {
 }
 
 /// What has gone through a tunnel. `tx` is from the TUN to the peer, `rx` from the peer to the TUN;
-/// packets and bytes are the inner ones, a super-packet counted as the packets it stands for.
+/// packets and bytes are the inner ones, a super-packet counted as the packets it stands for, where
+/// all of it is at hand and to be believed.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Inner packets sent.
@@ -44,7 +45,8 @@ pub struct Stats {
     pub rx_frames: Counter,
     /// Bytes read from the stream.
     pub stream_rx_bytes: Counter,
-    /// Packets dropped because no peer was connected.
+    /// Packets dropped because no peer was connected. What is read away while there is none counts
+    /// as one each: only its beginning is read.
     pub drops_down: Counter,
     /// Packets dropped because the peer does not take their size or kind.
     pub drops_oversize: Counter,
@@ -55,7 +57,8 @@ pub struct Stats {
     /// Packets of the peer that the kernel refused: not IP, or the device down. And packets for the
     /// peer that the kernel could not hand over.
     pub drops_tun: Counter,
-    /// Packets of the peer dropped for a virtio_net_hdr that must not reach the kernel.
+    /// Packets of the peer dropped for a virtio_net_hdr that must not reach the kernel; one each,
+    /// whatever that claims.
     pub drops_header: Counter,
     /// Connections that became the peer.
     pub peers_accepted: Counter,

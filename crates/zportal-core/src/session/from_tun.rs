@@ -111,7 +111,7 @@ impl Session<'_> {
     /// Notes that the ring has read a packet of so many bytes.
     pub(super) fn tun_read(&mut self, bytes: usize) {
         if self.closing_at.is_some() {
-            self.around.stats.drops_down.add(1);
+            self.outbound.leave_behind(bytes, self.around.stats);
             return;
         }
         self.from_tun.read = Some(bytes);

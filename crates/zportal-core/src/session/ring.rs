@@ -75,6 +75,15 @@ pub struct Looked {
     pub others: Duration,
 }
 
+/// What the kernel has still done when it was told to let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rest {
+    /// The bytes of a packet that was read from the TUN.
+    pub read_bytes: Option<usize>,
+    /// How much of the batch the socket took.
+    pub sent_bytes: usize,
+}
+
 /// The ring and what of it is in flight.
 pub struct Ring {
     ring: IoUring,
@@ -282,9 +291,9 @@ impl Ring {
     }
 
     /// Cancels everything and returns when nothing is left in the kernel, so that buffers may go.
-    /// Returns how many packets the ring has read meanwhile.
-    pub fn quiesce(&mut self) -> u64 {
-        let mut packets = 0;
+    /// Returns what the kernel has done meanwhile.
+    pub fn quiesce(&mut self) -> Rest {
+        let mut rest = Rest::default();
         let mut cancelled = [false; OPERATIONS.len()];
         while self.in_flight.contains(&true) {
             for operation in OPERATIONS {
@@ -304,10 +313,14 @@ impl Ring {
                 std::process::abort();
             }
             while let Some((operation, result)) = self.completed() {
-                packets += u64::from(operation == Operation::TunRead && result.is_ok());
+                match (operation, result) {
+                    (Operation::TunRead, Ok(bytes)) => rest.read_bytes = Some(bytes as usize),
+                    (Operation::Send, Ok(bytes)) => rest.sent_bytes = bytes as usize,
+                    _ => {}
+                }
             }
         }
-        packets
+        rest
     }
 }
 
@@ -333,9 +346,10 @@ pub(crate) fn forbidden(cause: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
-    use super::{Operation, Ring, Wait};
+    use super::{Operation, Rest, Ring, Wait};
 
     const TIME: Duration = Duration::from_millis(2);
 
@@ -378,5 +392,39 @@ mod tests {
         assert!(ring.glance().is_found);
         ring.enter(Wait::Not).unwrap();
         assert_eq!(ring.completed().unwrap().0, Operation::DoorReady);
+    }
+    #[test]
+    fn what_the_kernel_does_while_it_lets_go_is_told() {
+        let mut ring = Ring::new().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let (mut packet, mut frame) = ([0; 8], *b"frame");
+        let mut part = libc::iovec {
+            iov_base: frame.as_mut_ptr().cast(),
+            iov_len: frame.len(),
+        };
+        // SAFETY: a message is plain numbers and pointers, for which all zeros is a value.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        std::io::Write::write_all(&mut writer, b"abc").unwrap();
+        // SAFETY: all of it lives until the ring is quiet.
+        unsafe {
+            ring.read(reader.as_fd(), packet.as_mut_ptr(), 8);
+        }
+        // SAFETY: the same.
+        unsafe {
+            ring.send(socket.as_fd(), &raw const message);
+        }
+        let done = Rest {
+            read_bytes: Some(3),
+            sent_bytes: frame.len(),
+        };
+        assert_eq!(ring.quiesce(), done);
+        // Nothing is there any more.
+        // SAFETY: the same.
+        unsafe {
+            ring.read(reader.as_fd(), packet.as_mut_ptr(), 8);
+        }
+        assert_eq!(ring.quiesce(), Rest::default());
     }
 }

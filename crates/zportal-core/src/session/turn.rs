@@ -282,9 +282,16 @@ impl Drop for Session<'_> {
         self.around.stats.forget_link();
         // Ends what is pending on the socket at once; a failure means it has ended already.
         let _ = rustix::net::shutdown(&self.stream.socket, rustix::net::Shutdown::Both);
-        let left_packets = self.ring.quiesce() + u64::from(self.from_tun.has_read());
-        self.around.stats.drops_down.add(left_packets);
-        self.outbound.abandon(self.around.stats);
+        let rest = self.ring.quiesce();
+        let stats = self.around.stats;
+        if rest.sent_bytes > 0 {
+            self.outbound.sent(rest.sent_bytes, stats);
+        }
+        // A packet that was read before is not yet followed by another.
+        if let Some(bytes) = self.from_tun.take_read(0).or(rest.read_bytes) {
+            self.outbound.leave_behind(bytes, stats);
+        }
+        self.outbound.abandon(stats);
     }
 }
 

@@ -1,7 +1,7 @@
 //! TUN → queue: reading packets, merging datagrams of one flow and cutting super-packets that a slow
 //! link would be busy with for long, or that are larger than the peer takes.
 
-use super::super::count::count_drop;
+use super::super::count::{count_drop, packets_in};
 use super::super::peer::Peer;
 use super::super::slots::{MEDIUM_BYTES, Slot};
 use super::{BATCH_BYTES, BATCH_FRAMES, Outbound};
@@ -46,6 +46,20 @@ impl Outbound {
     pub fn take(&mut self, now_ns: u64, read: usize, peer: &Peer, stats: &Stats) {
         self.accept(now_ns, read, peer, stats);
         self.end_run(now_ns, stats);
+    }
+
+    /// Counts the packet of `read` bytes, virtio_net_hdr included, that is in the space and will not
+    /// be sent, because the link ends.
+    pub fn leave_behind(&self, read: usize, stats: &Stats) {
+        stats.drops_down.add(self.packets_read(read));
+    }
+
+    /// How many packets the one of `read` bytes in the spare buffer stands for.
+    fn packets_read(&self, read: usize) -> u64 {
+        if read <= VNET_HEADER_BYTES {
+            return 1;
+        }
+        packets_in(&self.spare[HEADER_BYTES..HEADER_BYTES + read], FLAG_VNET).0
     }
 
     /// Reads one turn's share of packets from the TUN into the queue; the `first` is in the space
@@ -133,7 +147,7 @@ impl Outbound {
             return;
         }
         let Some(payload) = payload else {
-            stats.drops_oversize.add(1);
+            stats.drops_oversize.add(self.packets_read(read));
             return;
         };
         let slot = self.slot(payload);
@@ -315,7 +329,18 @@ mod tests {
         let tiny = peer_taking(1400);
         take_for(&mut outbound, 2, &tiny, &stats);
         assert_eq!(leaving(&mut outbound), []);
-        assert!(stats.drops_oversize.total() > 0);
+        assert_eq!(stats.drops_oversize.total(), 2);
+    }
+
+    #[test]
+    fn what_is_left_behind_counts_as_the_packets_that_it_stands_for() {
+        for segments in [1, 2, 40] {
+            let stats = Stats::default();
+            let mut outbound = outbound(BATCH_BYTES as u64, 0);
+            let bytes = read(&mut outbound, 1, segments);
+            outbound.leave_behind(bytes, &stats);
+            assert_eq!(stats.drops_down.total(), segments as u64);
+        }
     }
 
     #[test]
