@@ -7,6 +7,7 @@
 
 mod cidr;
 mod keeper;
+mod kept;
 mod kernel;
 mod known;
 mod plan;

@@ -1,0 +1,276 @@
+//! What a tunnel's routes are, held against the kernel's: those into the tunnel, and those that keep
+//! destinations outside of them. Looked at again whenever the kernel's routes, addresses or devices
+//! change, so that a new gateway or a network that comes back is followed at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_route::route::RouteMessage;
+use tokio::sync::{mpsc, oneshot};
+
+use super::cidr::Cidr;
+use super::kernel::Kernel;
+use super::plan::{Choice, choose};
+use crate::error::{Error, GRANT_NET_ADMIN};
+
+/// A change seldom comes alone: what a network manager does takes many, and is looked at once.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Everything after which another way may be the right one.
+const CHANGES: [MulticastGroup; 5] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv6Route,
+];
+
+/// What is to be so from now on, instead of what was.
+pub(super) enum Request {
+    KeepOutside {
+        targets: Vec<Cidr>,
+        reply: oneshot::Sender<Result<Vec<Cidr>, Error>>,
+    },
+    RouteInto {
+        routes: BTreeSet<Cidr>,
+        reply: blocking::Sender<Result<bool, Error>>,
+    },
+}
+
+/// The thread's body: serves until nobody can ask any more.
+pub(super) fn live(tunnel: Device, targets: Vec<Cidr>, inbox: mpsc::UnboundedReceiver<Request>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(cause) => return log::error!("no runtime for routes: {cause}"),
+    };
+    runtime.block_on(async {
+        match Kept::start(tunnel, targets) {
+            Ok((kept, changes)) => kept.follow(inbox, changes).await,
+            Err(cause) => refuse_all(inbox, cause).await,
+        }
+    });
+}
+
+/// Without a connection to the kernel there is one answer to everything.
+async fn refuse_all(mut inbox: mpsc::UnboundedReceiver<Request>, cause: io::Error) {
+    let errno = cause.raw_os_error();
+    while let Some(request) = inbox.recv().await {
+        let cause = errno.map_or_else(
+            || io::Error::other("no connection to the kernel"),
+            io::Error::from_raw_os_error,
+        );
+        let refusal = Err(refused(cause));
+        // Who asked may have given up waiting.
+        match request {
+            Request::KeepOutside { reply, .. } => drop(reply.send(refusal)),
+            Request::RouteInto { reply, .. } => drop(reply.send(refusal.map(|_: Vec<Cidr>| true))),
+        }
+    }
+}
+
+/// News from the kernel; what they say does not matter.
+type Changes = futures_channel::mpsc::UnboundedReceiver<(
+    rtnetlink::packet_core::NetlinkMessage<rtnetlink::packet_route::RouteNetlinkMessage>,
+    rtnetlink::sys::SocketAddr,
+)>;
+
+/// The tunnel's device.
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) index: u32,
+    /// What the kernel routes into it by itself.
+    pub(super) networks: Vec<Cidr>,
+}
+
+/// What is routed into the tunnel, what is kept outside, and what the kernel was told for it.
+struct Kept {
+    kernel: Kernel,
+    device: Device,
+    /// The routes into the tunnel that are there.
+    into: BTreeSet<Cidr>,
+    /// Those that will be, while they are changed.
+    coming: BTreeSet<Cidr>,
+    targets: Vec<Cidr>,
+    routes: BTreeMap<Cidr, RouteMessage>,
+}
+
+impl Kept {
+    fn start(device: Device, targets: Vec<Cidr>) -> io::Result<(Kept, Changes)> {
+        let (connection, _, changes) = rtnetlink::new_multicast_connection(&CHANGES)?;
+        tokio::spawn(connection);
+        let kept = Kept {
+            kernel: Kernel::connect()?,
+            device,
+            into: BTreeSet::new(),
+            coming: BTreeSet::new(),
+            targets,
+            routes: BTreeMap::new(),
+        };
+        Ok((kept, changes))
+    }
+
+    /// Serves requests and follows changes until nobody can ask any more.
+    async fn follow(mut self, mut inbox: mpsc::UnboundedReceiver<Request>, mut changes: Changes) {
+        loop {
+            tokio::select! {
+                request = inbox.recv() => match request {
+                    // Who asked may have given up waiting.
+                    Some(Request::KeepOutside { targets, reply }) => {
+                        self.targets = targets;
+                        let _ = reply.send(self.look().await.map_err(refused));
+                    }
+                    Some(Request::RouteInto { routes, reply }) => {
+                        let _ = reply.send(self.route_into(routes).await);
+                    }
+                    None => break,
+                },
+                Some(_) = changes.next() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while changes.try_recv().is_ok() {}
+                    if let Err(cause) = self.look().await {
+                        log::warn!("cannot follow a change of routes: {cause}");
+                    }
+                }
+            }
+        }
+        for route in self.routes.values() {
+            if let Err(cause) = self.kernel.forget(route).await {
+                log::warn!("cannot remove a route that kept the first hop outside: {cause}");
+            }
+        }
+    }
+
+    /// Makes these the routes into the tunnel, or leaves those that were.
+    async fn route_into(&mut self, wanted: BTreeSet<Cidr>) -> Result<bool, Error> {
+        if wanted == self.into {
+            return Ok(false);
+        }
+        // First what stays outside: at no moment may a new route swallow the tunnel's own stream.
+        self.coming.clone_from(&wanted);
+        let before = self.into.clone();
+        let mut outcome = self.look().await.map(|_| ()).map_err(refused);
+        if outcome.is_ok() {
+            outcome = self.apply(&wanted).await;
+        }
+        self.coming.clear();
+        if outcome.is_err()
+            && let Err(cause) = self.apply(&before).await
+        {
+            log::warn!("cannot bring back the routes as they were: {cause}");
+        }
+        // What no route covers any more needs nothing that keeps it outside.
+        if let Err(cause) = self.look().await {
+            log::warn!("cannot follow a change of routes: {cause}");
+        }
+        outcome.map(|()| true)
+    }
+
+    /// Adds what is missing, then removes what is too many.
+    async fn apply(&mut self, wanted: &BTreeSet<Cidr>) -> Result<(), Error> {
+        let device = self.device.index;
+        for route in wanted.difference(&self.into.clone()) {
+            let added = self.kernel.add_into(device, *route).await;
+            added.map_err(|cause| self.not_added(*route, cause))?;
+            self.into.insert(*route);
+        }
+        for route in self.into.clone().difference(wanted) {
+            let removed = self.kernel.remove_into(device, *route).await;
+            let what = || format!("to remove the route {route} from {}", self.device.name);
+            removed.map_err(|cause| not_changed(what(), cause))?;
+            self.into.remove(route);
+        }
+        Ok(())
+    }
+
+    fn not_added(&self, route: Cidr, cause: io::Error) -> Error {
+        match cause.raw_os_error() {
+            Some(libc::EEXIST) => Error::RouteExists {
+                route: route.to_string(),
+                name: self.device.name.clone(),
+                cause,
+            },
+            _ => not_changed(format!("to route {route} into {}", self.device.name), cause),
+        }
+    }
+
+    /// Makes the kernel's routes what they should be now; the targets that are outside.
+    async fn look(&mut self) -> io::Result<Vec<Cidr>> {
+        self.kernel.sweep().await?;
+        let device = self.device.index;
+        let networks = self.device.networks.iter();
+        let tunnel = networks.chain(&self.into).chain(&self.coming);
+        let tunnel: Vec<Cidr> = tunnel.copied().collect();
+        let mut outside = Vec::new();
+        let mut wanted = BTreeMap::new();
+        for ipv4 in [true, false] {
+            let targets = self
+                .targets
+                .iter()
+                .filter(|target| target.network().is_ipv4() == ipv4);
+            let targets: Vec<Cidr> = targets.copied().collect();
+            if targets.is_empty() {
+                continue;
+            }
+            let table = self.kernel.main_table(ipv4).await?;
+            let candidates: Vec<_> = table.iter().map(|route| route.candidate(device)).collect();
+            for target in targets {
+                let place = match choose(target, &tunnel, &candidates) {
+                    Choice::Outside => {
+                        outside.push(target);
+                        continue;
+                    }
+                    // The kernel looks for its own addresses before it looks into the main table.
+                    _ if self.kernel.is_local(target.network()).await? => {
+                        outside.push(target);
+                        continue;
+                    }
+                    Choice::Like(place) => place,
+                    Choice::Nowhere => continue,
+                };
+                outside.push(target);
+                let route = table[place].narrowed(target, device);
+                let is_there = table.iter().any(|known| known.is(&route));
+                wanted.insert(target, (route, is_there));
+            }
+        }
+        for (target, (route, is_there)) in &wanted {
+            // What is there is left alone: each change is news, and would bring us here again.
+            if !is_there {
+                self.kernel.keep_outside(route).await?;
+            }
+            self.routes.insert(*target, route.clone());
+        }
+        let unwanted = self
+            .routes
+            .extract_if(.., |target, _| !wanted.contains_key(target));
+        for (_, route) in unwanted.collect::<Vec<_>>() {
+            self.kernel.forget(&route).await?;
+        }
+        Ok(outside)
+    }
+}
+
+fn refused(cause: io::Error) -> Error {
+    not_changed(
+        "to keep the way to the first hop outside the tunnel".into(),
+        cause,
+    )
+}
+
+fn not_changed(what: String, cause: io::Error) -> Error {
+    match cause.raw_os_error() {
+        Some(libc::EPERM) => Error::TunPermission {
+            what,
+            cure: GRANT_NET_ADMIN,
+            cause,
+        },
+        _ => Error::Route { what, cause },
+    }
+}
