@@ -20,7 +20,7 @@ import { endToEnd } from '../harness/end-to-end.js'
 import { join, type Namespace } from '../harness/namespace.js'
 import { ping } from '../harness/ping.js'
 import type { Child } from '../harness/process.js'
-import { innerOf, PORT } from '../harness/topology.js'
+import { INNER, innerOf, PORT } from '../harness/topology.js'
 import { event, flags, up, zportal } from '../harness/zportal.js'
 
 const BREAKER = fileURLToPath(new URL('../harness/inside/breaker.mjs', import.meta.url))
@@ -91,9 +91,31 @@ endToEnd('routes', (lab) => {
       .map((line) => line.replace(/ +metric.*$/, '').trim())
   }
 
+  /** What is routed into the tunnel. */
+  async function into(): Promise<string[]> {
+    const each = [await client.ip('route', 'show', 'dev', 'zt0'), await client.ip('-6', 'route', 'show', 'dev', 'zt0')]
+    const lines = each.join('').matchAll(/^(\S+) (?=.*proto 90)/gm)
+    return [...lines].map(([, route = '']) => route)
+  }
+
   const serve = (): Promise<Child> => up(server, { addresses: innerOf('server'), bind: `[::]:${PORT}` })
   const dial = (more: string[], connect = `${SERVER}:${PORT}`): Child =>
     zportal(client, ['up', ...flags({ addresses: innerOf('client'), connect, more })])
+
+  /** A client from a file, up with a server, and how to write into the file what it routes. */
+  async function fromFile(): Promise<{ tunnel: Child; write: (...routes: string[]) => void }> {
+    const file = await lab.path('client.toml')
+    const write = (...routes: string[]): void => {
+      const lines = [`name = "zt0"`, `connect = "${SERVER}:${PORT}"`, `address = ${JSON.stringify(innerOf('client'))}`]
+      writeFileSync(file, [...lines, `route = ${JSON.stringify(routes)}`, ''].join('\n'))
+    }
+    write()
+    await serve()
+    const tunnel = zportal(client, ['up', '-f', file])
+    await tunnel.line(event('up'))
+    return { tunnel, write }
+  }
+  const reload = async (code: number): Promise<Child> => zportal(client, ['reload', 'zt0']).exitsWith(code)
 
   async function flows(...families: (keyof typeof INSIDE)[]): Promise<void> {
     for (const family of families) expect((await ping(client, INSIDE[family])).received).toBe(10)
@@ -225,35 +247,59 @@ endToEnd('routes', (lab) => {
     })
   })
 
-  describe('a reload', () => {
-    /** A client from a file, up with a server, and how to write into the file what it routes. */
-    async function fromFile(): Promise<{ tunnel: Child; write: (...routes: string[]) => void }> {
-      const file = await lab.path('client.toml')
-      const write = (...routes: string[]): void => {
-        const lines = [
-          `name = "zt0"`,
-          `connect = "${SERVER}:${PORT}"`,
-          `address = ${JSON.stringify(innerOf('client'))}`,
-        ]
-        writeFileSync(file, [...lines, `route = ${JSON.stringify(routes)}`, ''].join('\n'))
-      }
-      write()
-      await serve()
-      const tunnel = zportal(client, ['up', '-f', file])
-      await tunnel.line(event('up'))
-      return { tunnel, write }
+  describe('a device that is taken down', () => {
+    /** Takes it down, and waits until what came of that has been looked at: then the addresses are back. */
+    async function takeDown(): Promise<void> {
+      await client.ip('link', 'set', 'zt0', 'down')
+      await until('the addresses', 5000, async () => (await client.addresses('zt0')).length === 2)
+      expect(await into()).toEqual([])
     }
-    const reload = async (code: number): Promise<Child> => zportal(client, ['reload', 'zt0']).exitsWith(code)
-    /** What is routed into the tunnel. */
-    async function into(): Promise<string[]> {
-      const each = [
-        await client.ip('route', 'show', 'dev', 'zt0'),
-        await client.ip('-6', 'route', 'show', 'dev', 'zt0'),
-      ]
-      const lines = each.join('').matchAll(/^(\S+) (?=.*proto 90)/gm)
-      return [...lines].map(([, route = '']) => route)
-    }
+    const takeUp = (): Promise<string> => client.ip('link', 'set', 'zt0', 'up')
 
+    test('has its routes again when it is up', async () => {
+      await serve()
+      const tunnel = dial(EVERYTHING)
+      await tunnel.line(event('up'))
+      const whole = await into()
+      expect(whole).toHaveLength(4)
+      await takeDown()
+      await takeUp()
+      await until('the routes', 5000, async () => (await into()).length === whole.length)
+      expect(await into()).toEqual(whole)
+      expect(await kept()).toEqual([`${SERVER} via 192.0.2.2 dev eth0`])
+      await flows('ipv4', 'ipv6')
+      expect(tunnel.stderr).not.toMatch(event('waiting'))
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+
+    test('has its IPv6 addresses again, without any route too', async () => {
+      await serve()
+      const tunnel = dial([])
+      await tunnel.line(event('up'))
+      await takeDown()
+      await takeUp()
+      expect(await client.addresses('zt0')).toEqual(innerOf('client'))
+      expect((await ping(client, INNER.server.ipv6)).received).toBe(10)
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+
+    test('takes other routes meanwhile', async () => {
+      const { tunnel, write } = await fromFile()
+      await takeDown()
+      write('198.51.100.0/24', '2001:db8:99::/48')
+      await reload(0)
+      expect(await into()).toEqual([])
+      await takeUp()
+      await until('the routes', 5000, async () => (await into()).length === 2)
+      await flows('ipv4', 'ipv6')
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+  })
+
+  describe('a reload', () => {
     test('adds and removes while the session lives, and the stream stays outside', async () => {
       const { tunnel, write } = await fromFile()
       expect(await into()).toEqual([])

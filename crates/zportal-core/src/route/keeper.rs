@@ -1,5 +1,6 @@
-//! A thread that holds a tunnel's routes for as long as it lives ([`super::kept`]), as its owner sees
-//! it: what is asked of it, and its end. What it made on other devices is gone when it is dropped.
+//! A thread that holds a tunnel's routes and addresses for as long as it lives ([`super::kept`]), as
+//! its owner sees it: what is asked of it, and its end. What it made on other devices is gone when it
+//! is dropped.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc as blocking;
@@ -18,26 +19,15 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts it for the tunnel of that device, into which the kernel routes `networks` by itself;
-    /// `targets` are to be outside of what will be routed.
+    /// Starts it for the tunnel of that device.
     ///
     /// # Errors
     /// [`Error::Internal`] where no thread can be started.
-    pub(super) fn start(
-        name: &str,
-        device: u32,
-        networks: Vec<Cidr>,
-        targets: Vec<Cidr>,
-    ) -> Result<Keeper, Error> {
+    pub(super) fn start(device: Device) -> Result<Keeper, Error> {
         let (requests, inbox) = mpsc::unbounded_channel();
-        let tunnel = Device {
-            name: name.to_owned(),
-            index: device,
-            networks,
-        };
         let thread = std::thread::Builder::new()
             .name("zp-routes".into())
-            .spawn(move || live(tunnel, targets, inbox))
+            .spawn(move || live(device, inbox))
             .map_err(|cause| Error::Internal(format!("cannot start a thread: {cause}")))?;
         Ok(Keeper {
             requests: Some(requests),
@@ -52,10 +42,19 @@ impl Keeper {
         answer.await.map_err(|_| ended())?
     }
 
-    /// Makes these the routes into the tunnel; whether that changed anything. Blocks.
-    pub(super) fn route_into(&self, routes: BTreeSet<Cidr>) -> Result<bool, Error> {
+    /// Makes these the routes into the tunnel, and keeps the targets outside of them; whether that
+    /// changed anything. Blocks.
+    pub(super) fn route_into(
+        &self,
+        routes: BTreeSet<Cidr>,
+        targets: Vec<Cidr>,
+    ) -> Result<bool, Error> {
         let (reply, answer) = blocking::channel();
-        self.ask(Request::RouteInto { routes, reply })?;
+        self.ask(Request::RouteInto {
+            routes,
+            targets,
+            reply,
+        })?;
         answer.recv().map_err(|_| ended())?
     }
 

@@ -1,6 +1,7 @@
-//! What a tunnel's routes are, held against the kernel's: those into the tunnel, and those that keep
-//! destinations outside of them. Looked at again whenever the kernel's routes, addresses or devices
-//! change, so that a new gateway or a network that comes back is followed at once.
+//! What a tunnel has of the kernel, held against what is there: its addresses, its routes, and those
+//! that keep destinations outside of them. Looked at again whenever the kernel's routes, addresses or
+//! devices change: a new gateway or a network that comes back is followed at once, and a device that
+//! was taken down gets back what the kernel took from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -14,8 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::cidr::Cidr;
 use super::kernel::Kernel;
-use super::plan::{Choice, choose};
+use super::plan::{Choice, captured_bits, choose};
 use crate::error::{Error, GRANT_NET_ADMIN};
+use crate::tun::InterfaceAddress;
 
 /// A change seldom comes alone: what a network manager does takes many, and is looked at once.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -37,12 +39,13 @@ pub(super) enum Request {
     },
     RouteInto {
         routes: BTreeSet<Cidr>,
+        targets: Vec<Cidr>,
         reply: blocking::Sender<Result<bool, Error>>,
     },
 }
 
 /// The thread's body: serves until nobody can ask any more.
-pub(super) fn live(tunnel: Device, targets: Vec<Cidr>, inbox: mpsc::UnboundedReceiver<Request>) {
+pub(super) fn live(device: Device, inbox: mpsc::UnboundedReceiver<Request>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -51,7 +54,7 @@ pub(super) fn live(tunnel: Device, targets: Vec<Cidr>, inbox: mpsc::UnboundedRec
         Err(cause) => return log::error!("no runtime for routes: {cause}"),
     };
     runtime.block_on(async {
-        match Kept::start(tunnel, targets) {
+        match Kept::start(device) {
             Ok((kept, changes)) => kept.follow(inbox, changes).await,
             Err(cause) => refuse_all(inbox, cause).await,
         }
@@ -82,18 +85,32 @@ type Changes = futures_channel::mpsc::UnboundedReceiver<(
 )>;
 
 /// The tunnel's device.
+#[derive(Clone)]
 pub(super) struct Device {
     pub(super) name: String,
     pub(super) index: u32,
-    /// What the kernel routes into it by itself.
-    pub(super) networks: Vec<Cidr>,
+    /// With the networks that the kernel routes into it by itself.
+    pub(super) addresses: Vec<InterfaceAddress>,
+}
+
+impl Device {
+    /// Whether the kernel takes something away that only this can give back: IPv6 addresses, when the
+    /// device is taken down. IPv4 ones stay.
+    pub(super) fn can_lose(&self) -> bool {
+        self.fleeting().next().is_some()
+    }
+
+    fn fleeting(&self) -> impl Iterator<Item = InterfaceAddress> {
+        let addresses = self.addresses.iter().copied();
+        addresses.filter(|inner| inner.address.is_ipv6())
+    }
 }
 
 /// What is routed into the tunnel, what is kept outside, and what the kernel was told for it.
 struct Kept {
     kernel: Kernel,
     device: Device,
-    /// The routes into the tunnel that are there.
+    /// The routes into the tunnel that are there, or come back with the device when that is up.
     into: BTreeSet<Cidr>,
     /// Those that will be, while they are changed.
     coming: BTreeSet<Cidr>,
@@ -102,7 +119,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn start(device: Device, targets: Vec<Cidr>) -> io::Result<(Kept, Changes)> {
+    fn start(device: Device) -> io::Result<(Kept, Changes)> {
         let (connection, _, changes) = rtnetlink::new_multicast_connection(&CHANGES)?;
         tokio::spawn(connection);
         let kept = Kept {
@@ -110,7 +127,7 @@ impl Kept {
             device,
             into: BTreeSet::new(),
             coming: BTreeSet::new(),
-            targets,
+            targets: Vec::new(),
             routes: BTreeMap::new(),
         };
         Ok((kept, changes))
@@ -126,7 +143,8 @@ impl Kept {
                         self.targets = targets;
                         let _ = reply.send(self.look().await.map_err(refused));
                     }
-                    Some(Request::RouteInto { routes, reply }) => {
+                    Some(Request::RouteInto { routes, targets, reply }) => {
+                        self.targets = targets;
                         let _ = reply.send(self.route_into(routes).await);
                     }
                     None => break,
@@ -177,7 +195,11 @@ impl Kept {
         let device = self.device.index;
         for route in wanted.difference(&self.into.clone()) {
             let added = self.kernel.add_into(device, *route).await;
-            added.map_err(|cause| self.not_added(*route, cause))?;
+            if let Err(cause) = added
+                && !is_down(&cause)
+            {
+                return Err(self.not_added(*route, cause));
+            }
             self.into.insert(*route);
         }
         for route in self.into.clone().difference(wanted) {
@@ -202,19 +224,56 @@ impl Kept {
 
     /// Makes the kernel's routes what they should be now; the targets that are outside.
     async fn look(&mut self) -> io::Result<Vec<Cidr>> {
-        self.kernel.sweep().await?;
+        let outside = self.look_outside().await;
+        // Whatever became of that: what is routed into the tunnel must not go another way.
+        self.restore().await;
+        outside
+    }
+
+    /// Gives the device back what it lost when it was taken down. What is there is left alone: the
+    /// kernel says so, and nobody hears of it. As long as the device is down, it takes no routes.
+    async fn restore(&self) {
+        let Device { name, index, .. } = &self.device;
+        for address in self.device.fleeting() {
+            if let Err(cause) = self.kernel.restore_address(*index, address).await {
+                log::warn!("cannot give {name} its address {address} back: {cause}");
+            }
+        }
+        for route in &self.into {
+            match self.kernel.add_into(*index, *route).await {
+                Err(cause) if !is_there(&cause) && !is_down(&cause) => {
+                    log::warn!("cannot route {route} into {name} again: {cause}");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// All that is routed into the tunnel, also by the kernel itself, once anything else is.
+    fn tunnel(&self) -> Vec<Cidr> {
+        let routes: Vec<Cidr> = self.into.union(&self.coming).copied().collect();
+        if routes.is_empty() {
+            return routes;
+        }
+        let addresses = self.device.addresses.iter();
+        let networks = addresses.map(|inner| Cidr::around(inner.address, inner.prefix_bits));
+        networks.chain(routes).collect()
+    }
+
+    /// Keeps the targets outside; those that are.
+    async fn look_outside(&mut self) -> io::Result<Vec<Cidr>> {
         let device = self.device.index;
-        let networks = self.device.networks.iter();
-        let tunnel = networks.chain(&self.into).chain(&self.coming);
-        let tunnel: Vec<Cidr> = tunnel.copied().collect();
-        let mut outside = Vec::new();
+        let tunnel = self.tunnel();
+        let is_captured = |target: &Cidr| captured_bits(*target, &tunnel).is_some();
+        let (captured, mut outside): (Vec<Cidr>, Vec<Cidr>) =
+            self.targets.iter().partition(|target| is_captured(target));
+        if !captured.is_empty() {
+            self.kernel.sweep().await?;
+        }
         let mut wanted = BTreeMap::new();
         for ipv4 in [true, false] {
-            let targets = self
-                .targets
-                .iter()
-                .filter(|target| target.network().is_ipv4() == ipv4);
-            let targets: Vec<Cidr> = targets.copied().collect();
+            let of_family = |target: &&Cidr| target.network().is_ipv4() == ipv4;
+            let targets: Vec<Cidr> = captured.iter().filter(of_family).copied().collect();
             if targets.is_empty() {
                 continue;
             }
@@ -255,6 +314,15 @@ impl Kept {
         }
         Ok(outside)
     }
+}
+
+fn is_there(cause: &io::Error) -> bool {
+    cause.raw_os_error() == Some(libc::EEXIST)
+}
+
+/// Whether a route was refused because its device is down.
+fn is_down(cause: &io::Error) -> bool {
+    cause.raw_os_error() == Some(libc::ENETDOWN)
 }
 
 fn refused(cause: io::Error) -> Error {

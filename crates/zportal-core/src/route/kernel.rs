@@ -9,6 +9,7 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 
 use super::cidr::Cidr;
 use super::known::{Known, PROTOCOL, into};
+use crate::tun::{self, InterfaceAddress};
 
 /// A connection to the kernel. It ends when this is dropped.
 pub(super) struct Kernel {
@@ -81,6 +82,15 @@ impl Kernel {
             // No way there at all.
             Err(_) => Ok(false),
         }
+    }
+
+    /// Gives the device an address back, unless it has it.
+    pub(super) async fn restore_address(
+        &self,
+        device: u32,
+        address: InterfaceAddress,
+    ) -> io::Result<()> {
+        tun::restore_address(&self.handle, device, address).await
     }
 
     /// Adds a route into the device, in nobody's place.

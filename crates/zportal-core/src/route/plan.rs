@@ -29,11 +29,17 @@ pub enum Choice {
     Nowhere,
 }
 
+/// The longest prefix by which the tunnel would swallow `target`, where `tunnel` is all that is routed
+/// into it.
+pub fn captured_bits(target: Cidr, tunnel: &[Cidr]) -> Option<u8> {
+    let covering = tunnel.iter().filter(|route| route.covers(&target));
+    covering.map(Cidr::prefix_bits).max()
+}
+
 /// Chooses for `target`, where `tunnel` is all that is routed into the tunnel. As the kernel does:
 /// the longest prefix first, then the lowest metric.
 pub fn choose(target: Cidr, tunnel: &[Cidr], table: &[Candidate]) -> Choice {
-    let covering = tunnel.iter().filter(|route| route.covers(&target));
-    let Some(captured_bits) = covering.map(Cidr::prefix_bits).max() else {
+    let Some(captured_bits) = captured_bits(target, tunnel) else {
         return Choice::Outside;
     };
     let best = table

@@ -1,13 +1,16 @@
 //! The routes of one tunnel: which networks go into it, and which destinations must not. They can
 //! be changed while a session has the tunnel's thread, because a thread of their own holds them
-//! ([`Keeper`]); it runs from the first route on.
+//! ([`Keeper`]); it runs from the first route on, or from the beginning where there are IPv6 addresses
+//! to hold.
 
 use std::sync::{Arc, Mutex};
 
 use super::cidr::Cidr;
 use super::keeper::Keeper;
+use super::kept::Device;
 use crate::error::Error;
 use crate::lock::held;
+use crate::tun::InterfaceAddress;
 
 /// Nothing is routed before [`Routing::open`] and after [`Routing::close`].
 #[derive(Default)]
@@ -17,25 +20,54 @@ pub struct Routing {
 
 /// What is known of a tunnel that is open.
 struct Open {
-    name: String,
-    device: u32,
-    /// What the kernel routes into it by itself, because of its addresses.
-    networks: Vec<Cidr>,
+    device: Device,
     /// What was last asked to be kept outside.
     targets: Vec<Cidr>,
     keeper: Option<Arc<Keeper>>,
+    /// Something is or was routed into the tunnel.
+    is_routed: bool,
+}
+
+impl Open {
+    /// The thread, which is started if it does not run.
+    fn keeper(&mut self) -> Result<&Keeper, Error> {
+        let keeper = match self.keeper.take() {
+            Some(keeper) => keeper,
+            None => Arc::new(Keeper::start(self.device.clone())?),
+        };
+        Ok(self.keeper.insert(keeper))
+    }
 }
 
 impl Routing {
-    /// Routes can be set from now on, for the device of that name and number.
-    pub fn open(&self, name: &str, device: u32, networks: Vec<Cidr>) {
-        *held(&self.open) = Some(Open {
+    /// Routes can be set from now on, for the device of that name and number. Its IPv6 addresses are
+    /// held as well: the kernel takes them away when the device is taken down.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where no thread can be started for that.
+    pub fn open(
+        &self,
+        name: &str,
+        index: u32,
+        addresses: &[InterfaceAddress],
+    ) -> Result<(), Error> {
+        let device = Device {
             name: name.to_owned(),
+            index,
+            addresses: addresses.to_vec(),
+        };
+        let can_lose = device.can_lose();
+        let mut open = Open {
             device,
-            networks,
             targets: Vec::new(),
             keeper: None,
-        });
+            is_routed: false,
+        };
+        if can_lose {
+            open.keeper()?;
+        }
+        *held(&self.open) = Some(open);
+        Ok(())
     }
 
     /// Removes what was kept outside, and waits for that; what leads into the device goes with it.
@@ -46,7 +78,7 @@ impl Routing {
 
     /// Whether something is or was routed into the tunnel.
     pub fn is_used(&self) -> bool {
-        self.keeper().is_some()
+        held(&self.open).as_ref().is_some_and(|open| open.is_routed)
     }
 
     /// Makes these the routes into the tunnel, instead of those before; default routes in two
@@ -60,18 +92,13 @@ impl Routing {
         // Held until it is done: of two who change, one comes after the other.
         let mut open = held(&self.open);
         let open = open.as_mut().ok_or(Error::Closed)?;
-        let keeper = match &open.keeper {
-            Some(keeper) => keeper,
-            None if routes.is_empty() => return Ok(false),
-            None => open.keeper.insert(Arc::new(Keeper::start(
-                &open.name,
-                open.device,
-                open.networks.clone(),
-                open.targets.clone(),
-            )?)),
-        };
+        if !open.is_routed && routes.is_empty() {
+            return Ok(false);
+        }
+        open.is_routed = true;
+        let targets = open.targets.clone();
         let halves = routes.iter().flat_map(|route| route.halves_of_default());
-        keeper.route_into(halves.collect())
+        open.keeper()?.route_into(halves.collect(), targets)
     }
 
     /// Sees to it that these destinations are reached outside the tunnel, now and with whatever is
@@ -85,18 +112,12 @@ impl Routing {
             let mut open = held(&self.open);
             let open = open.as_mut().ok_or(Error::Closed)?;
             open.targets.clone_from(&targets);
-            open.keeper.clone()
+            open.keeper.clone().filter(|_| open.is_routed)
         };
         match keeper {
             Some(keeper) => keeper.keep_outside(targets).await,
             None => Ok(targets),
         }
-    }
-
-    fn keeper(&self) -> Option<Arc<Keeper>> {
-        held(&self.open)
-            .as_ref()
-            .and_then(|open| open.keeper.clone())
     }
 }
 
@@ -107,7 +128,7 @@ mod tests {
     #[test]
     fn without_routes_there_is_no_thread_and_after_the_end_there_are_none() {
         let routing = Routing::default();
-        routing.open("zt0", u32::MAX, Vec::new());
+        routing.open("zt0", u32::MAX, &[]).unwrap();
         assert!(!routing.set(&[]).unwrap());
         assert!(!routing.is_used());
         routing.close();
@@ -119,7 +140,7 @@ mod tests {
     fn what_the_kernel_refuses_is_not_there() {
         let routing = Routing::default();
         // No device has this number.
-        routing.open("zt0", i32::MAX as u32, Vec::new());
+        routing.open("zt0", i32::MAX as u32, &[]).unwrap();
         for _ in 0..2 {
             let refused = routing.set(&["198.51.100.0/24".parse().unwrap()]);
             let code = refused.unwrap_err().code();

@@ -124,6 +124,18 @@ async fn add_address(handle: &Handle, index: u32, address: InterfaceAddress) -> 
     request.execute().await.map_err(into_io)
 }
 
+/// Gives the device an address back that the kernel may have taken away; whoever has it keeps it.
+pub(crate) async fn restore_address(
+    handle: &Handle,
+    index: u32,
+    address: InterfaceAddress,
+) -> io::Result<()> {
+    match add_address(handle, index, address).await {
+        Err(cause) if cause.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        done => done,
+    }
+}
+
 /// Keeps the kernel's errno where there is one.
 fn into_io(error: rtnetlink::Error) -> io::Error {
     match error {

@@ -9,6 +9,6 @@ mod device;
 mod options;
 
 pub use configure::InterfaceAddress;
-pub(crate) use configure::index;
+pub(crate) use configure::{index, restore_address};
 pub use device::{Refusal, Tun};
 pub use options::TunOptions;

@@ -5,7 +5,7 @@ use super::request::{Options, Role};
 use super::shared::Shared;
 use crate::address::Address;
 use crate::error::Error;
-use crate::route::{self, Cidr};
+use crate::route;
 use crate::tun::{self, Tun};
 
 /// Routes can be changed for as long as this lives.
@@ -25,9 +25,8 @@ impl<'a> OpenRoutes<'a> {
             shared.notices.warn("routes", message);
         }
         let device = tun::index(tun.name()).map_err(|_| tun.gone())?;
-        let networks = options.tun.addresses.iter();
-        let networks = networks.map(|inner| Cidr::around(inner.address, inner.prefix_bits));
-        shared.routing.open(tun.name(), device, networks.collect());
+        let addresses = &options.tun.addresses;
+        shared.routing.open(tun.name(), device, addresses)?;
         let routes = OpenRoutes { shared };
         set(shared, options)?;
         Ok(routes)
