@@ -203,6 +203,20 @@ endToEnd('routes', (lab) => {
       await nothingIsLeft()
     })
 
+    test('goes in although one family of the name cannot be kept outside', async () => {
+      await serve()
+      await client.hosts({ 'peer.example': [SERVER6, SERVER] })
+      // Without the network of the gateway no further route by that gateway is taken.
+      await client.ip('-6', 'route', 'delete', '2001:db8:1::/64', 'dev', 'eth0')
+      const tunnel = dial(EVERYTHING, `peer.example:${PORT}`)
+      await tunnel.line(event('up'))
+      expect(await kept()).toEqual([`${SERVER} via 192.0.2.2 dev eth0`])
+      await flows('ipv4', 'ipv6')
+      await tunnel.stop()
+      await client.ip('-6', 'route', 'add', '2001:db8:1::/64', 'dev', 'eth0', 'proto', 'kernel', 'metric', '256')
+      await nothingIsLeft()
+    })
+
     test('leaves neighbours and Unix sockets as they are', async () => {
       const near = await up(router, { addresses: innerOf('server'), bind: `192.0.2.2:${PORT}` })
       const neighbour = dial(EVERYTHING, `192.0.2.2:${PORT}`)

@@ -3,19 +3,18 @@
 //! devices change: a new gateway or a network that comes back is followed at once, and a device that
 //! was taken down gets back what the kernel took from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use rtnetlink::MulticastGroup;
-use rtnetlink::packet_route::route::RouteMessage;
 use tokio::sync::{mpsc, oneshot};
 
 use super::cidr::Cidr;
 use super::kernel::Kernel;
-use super::plan::{Choice, captured_bits, choose};
+use super::outside::Outside;
 use crate::error::{Error, GRANT_NET_ADMIN};
 use crate::tun::InterfaceAddress;
 
@@ -106,7 +105,7 @@ impl Device {
     }
 }
 
-/// What is routed into the tunnel, what is kept outside, and what the kernel was told for it.
+/// What is routed into the tunnel, and what is kept outside.
 struct Kept {
     kernel: Kernel,
     device: Device,
@@ -114,8 +113,7 @@ struct Kept {
     into: BTreeSet<Cidr>,
     /// Those that will be, while they are changed.
     coming: BTreeSet<Cidr>,
-    targets: Vec<Cidr>,
-    routes: BTreeMap<Cidr, RouteMessage>,
+    outside: Outside,
 }
 
 impl Kept {
@@ -127,8 +125,7 @@ impl Kept {
             device,
             into: BTreeSet::new(),
             coming: BTreeSet::new(),
-            targets: Vec::new(),
-            routes: BTreeMap::new(),
+            outside: Outside::default(),
         };
         Ok((kept, changes))
     }
@@ -140,11 +137,11 @@ impl Kept {
                 request = inbox.recv() => match request {
                     // Who asked may have given up waiting.
                     Some(Request::KeepOutside { targets, reply }) => {
-                        self.targets = targets;
+                        self.outside.targets = targets;
                         let _ = reply.send(self.look().await.map_err(refused));
                     }
                     Some(Request::RouteInto { routes, targets, reply }) => {
-                        self.targets = targets;
+                        self.outside.targets = targets;
                         let _ = reply.send(self.route_into(routes).await);
                     }
                     None => break,
@@ -158,11 +155,7 @@ impl Kept {
                 }
             }
         }
-        for route in self.routes.values() {
-            if let Err(cause) = self.kernel.forget(route).await {
-                log::warn!("cannot remove a route that kept the first hop outside: {cause}");
-            }
-        }
+        self.outside.forget(&self.kernel, |_| true).await;
     }
 
     /// Makes these the routes into the tunnel, or leaves those that were.
@@ -224,7 +217,11 @@ impl Kept {
 
     /// Makes the kernel's routes what they should be now; the targets that are outside.
     async fn look(&mut self) -> io::Result<Vec<Cidr>> {
-        let outside = self.look_outside().await;
+        let tunnel = self.tunnel();
+        let outside = self
+            .outside
+            .look(&self.kernel, self.device.index, &tunnel)
+            .await;
         // Whatever became of that: what is routed into the tunnel must not go another way.
         self.restore().await;
         outside
@@ -258,61 +255,6 @@ impl Kept {
         let addresses = self.device.addresses.iter();
         let networks = addresses.map(|inner| Cidr::around(inner.address, inner.prefix_bits));
         networks.chain(routes).collect()
-    }
-
-    /// Keeps the targets outside; those that are.
-    async fn look_outside(&mut self) -> io::Result<Vec<Cidr>> {
-        let device = self.device.index;
-        let tunnel = self.tunnel();
-        let is_captured = |target: &Cidr| captured_bits(*target, &tunnel).is_some();
-        let (captured, mut outside): (Vec<Cidr>, Vec<Cidr>) =
-            self.targets.iter().partition(|target| is_captured(target));
-        if !captured.is_empty() {
-            self.kernel.sweep().await?;
-        }
-        let mut wanted = BTreeMap::new();
-        for ipv4 in [true, false] {
-            let of_family = |target: &&Cidr| target.network().is_ipv4() == ipv4;
-            let targets: Vec<Cidr> = captured.iter().filter(of_family).copied().collect();
-            if targets.is_empty() {
-                continue;
-            }
-            let table = self.kernel.main_table(ipv4).await?;
-            let candidates: Vec<_> = table.iter().map(|route| route.candidate(device)).collect();
-            for target in targets {
-                let place = match choose(target, &tunnel, &candidates) {
-                    Choice::Outside => {
-                        outside.push(target);
-                        continue;
-                    }
-                    // The kernel looks for its own addresses before it looks into the main table.
-                    _ if self.kernel.is_local(target.network()).await? => {
-                        outside.push(target);
-                        continue;
-                    }
-                    Choice::Like(place) => place,
-                    Choice::Nowhere => continue,
-                };
-                outside.push(target);
-                let route = table[place].narrowed(target, device);
-                let is_there = table.iter().any(|known| known.is(&route));
-                wanted.insert(target, (route, is_there));
-            }
-        }
-        for (target, (route, is_there)) in &wanted {
-            // What is there is left alone: each change is news, and would bring us here again.
-            if !is_there {
-                self.kernel.keep_outside(route).await?;
-            }
-            self.routes.insert(*target, route.clone());
-        }
-        let unwanted = self
-            .routes
-            .extract_if(.., |target, _| !wanted.contains_key(target));
-        for (_, route) in unwanted.collect::<Vec<_>>() {
-            self.kernel.forget(&route).await?;
-        }
-        Ok(outside)
     }
 }
 

@@ -11,6 +11,14 @@ use super::cidr::Cidr;
 use super::known::{Known, PROTOCOL, into};
 use crate::tun::{self, InterfaceAddress};
 
+/// Who takes host routes.
+pub(super) trait Table {
+    /// Puts it there, in the place of what this tunnel had for the same destination.
+    async fn keep_outside(&self, route: &RouteMessage) -> io::Result<()>;
+    /// Takes it away; it may have gone with its device.
+    async fn forget(&self, route: &RouteMessage) -> io::Result<()>;
+}
+
 /// A connection to the kernel. It ends when this is dropped.
 pub(super) struct Kernel {
     handle: Handle,
@@ -104,15 +112,15 @@ impl Kernel {
     pub(super) async fn remove_into(&self, device: u32, destination: Cidr) -> io::Result<()> {
         self.forget(&into(device, destination)?).await
     }
+}
 
-    /// Puts it there, in the place of what this tunnel had for the same destination.
-    pub(super) async fn keep_outside(&self, route: &RouteMessage) -> io::Result<()> {
+impl Table for Kernel {
+    async fn keep_outside(&self, route: &RouteMessage) -> io::Result<()> {
         let request = self.handle.route().add(route.clone()).replace();
         request.execute().await.map_err(into_io)
     }
 
-    /// Takes it away; it may have gone with its device.
-    pub(super) async fn forget(&self, route: &RouteMessage) -> io::Result<()> {
+    async fn forget(&self, route: &RouteMessage) -> io::Result<()> {
         match self.handle.route().del(route.clone()).execute().await {
             Ok(()) => Ok(()),
             Err(error) => match into_io(error) {

@@ -10,6 +10,7 @@ mod keeper;
 mod kept;
 mod kernel;
 mod known;
+mod outside;
 mod plan;
 mod routing;
 
