@@ -24,6 +24,9 @@ import { INNER, innerOf, PORT } from '../harness/topology.js'
 import { event, flags, up, zportal } from '../harness/zportal.js'
 
 const BREAKER = fileURLToPath(new URL('../harness/inside/breaker.mjs', import.meta.url))
+const NAMES = fileURLToPath(new URL('../harness/inside/names.mjs', import.meta.url))
+/** The router's, and no neighbour's: whatever routes everything into a tunnel routes the way there as well. */
+const NAME_SERVER = '203.0.113.53'
 const SERVER = '192.0.2.18'
 const SERVER6 = '2001:db8:2::18'
 const INSIDE = { ipv4: '198.51.100.1', ipv6: '2001:db8:99::1' }
@@ -308,6 +311,67 @@ endToEnd('routes', (lab) => {
       await takeUp()
       await until('the routes', 5000, async () => (await into()).length === 2)
       await flows('ipv4', 'ipv6')
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+  })
+
+  describe('a name whose server would be inside', () => {
+    /** A name server at the router, and a way to tell it. */
+    async function names(): Promise<(name: string, ipv4: string) => Promise<void>> {
+      const child = router.spawn([process.execPath, NAMES, NAME_SERVER])
+      await child.line(/^ready$/)
+      return async (name, ipv4) => {
+        const after = child.lines.length
+        child.stdin.write(`${name} ${ipv4}\n`)
+        await child.line(/^told$/, { after })
+      }
+    }
+    beforeAll(async () => {
+      await router.address('lo', `${NAME_SERVER}/32`)
+      await client.nameServer(NAME_SERVER)
+      await server.address('eth0', '192.0.2.19/28')
+    })
+
+    test('is found before the first peer is there, and the server is inside from then on', async () => {
+      const tell = await names()
+      await tell('dyn.example', SERVER)
+      await serve()
+      const tunnel = dial(EVERYTHING, `dyn.example:${PORT}`)
+      await tunnel.line(event('up'))
+      expect(await into()).toContain('128.0.0.0/1')
+      expect(await kept()).toEqual([`${SERVER} via 192.0.2.2 dev eth0`])
+      await flows('ipv4', 'ipv6')
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+
+    test('is found at another address, where that changes while there is no peer', async () => {
+      const tell = await names()
+      await tell('dyn.example', SERVER)
+      const before = await serve()
+      const tunnel = dial(EVERYTHING, `dyn.example:${PORT}`)
+      await tunnel.line(event('up'))
+      const after = tunnel.lines.length
+      await before.stop()
+      await tunnel.line(event('waiting'), { after })
+      await up(server, { addresses: innerOf('server'), bind: `192.0.2.19:${PORT}` })
+      await tell('dyn.example', '192.0.2.19')
+      await tunnel.line(event('up'), { after })
+      expect(await kept()).toEqual(['192.0.2.19 via 192.0.2.2 dev eth0'])
+      await flows('ipv4')
+      await tunnel.stop()
+      await nothingIsLeft()
+    })
+
+    test('is found when it was not known at the start', async () => {
+      const tell = await names()
+      await serve()
+      const tunnel = dial(EVERYTHING, `dyn.example:${PORT}`)
+      await tunnel.line(/waiting .*reason=ZP_RESOLVE /)
+      await until('the end of the question', 5000, async () => (await kept()).length === 0)
+      await tell('dyn.example', SERVER)
+      await tunnel.line(event('up'))
       await tunnel.stop()
       await nothingIsLeft()
     })

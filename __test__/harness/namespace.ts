@@ -73,8 +73,12 @@ export class Namespace {
     const lines = Object.entries(names).flatMap(([name, addresses]) =>
       addresses.map((address) => `${address} ${name}\n`),
     )
-    await mkdir(`/etc/netns/${this.name}`, { recursive: true })
-    await writeFile(`/etc/netns/${this.name}/hosts`, lines.join(''))
+    await this.#inEtc('hosts', lines.join(''))
+  }
+
+  /** Lets programs started inside after this ask that name server for what they do not find there. */
+  async nameServer(address: string): Promise<void> {
+    await this.#inEtc('resolv.conf', `nameserver ${address}\n`)
   }
 
   /** The names of the TUN devices inside. */
@@ -110,6 +114,12 @@ export class Namespace {
   async delete(): Promise<void> {
     await ip('netns', 'delete', this.name)
     await run('rm', ['-rf', `/etc/netns/${this.name}`])
+  }
+
+  /** What programs started inside after this see in the place of that file of /etc (ip-netns(8)). */
+  async #inEtc(file: string, text: string): Promise<void> {
+    await mkdir(`/etc/netns/${this.name}`, { recursive: true })
+    await writeFile(`/etc/netns/${this.name}/${file}`, text)
   }
 
   async #links(what: 'link' | 'address'): Promise<IpLink[]> {

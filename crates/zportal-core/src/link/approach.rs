@@ -5,13 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::name_servers::name_servers;
 use super::resolve::resolve;
 use crate::address::Host;
 use crate::error::Error;
 use crate::route::{Cidr, Routing};
 
-/// How long a name is asked for again that was known before. While the tunnel is down, the way to
-/// the name servers may lead through it, and no answer can come.
+/// How long a name is asked for again that was known before. While the tunnel is down, a way to the
+/// name servers may lead through it, and no answer can come.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Knows what keeps hop 0 outside, and where it was found last.
@@ -31,7 +32,8 @@ impl<'a> Approach<'a> {
     }
 
     /// The addresses of hop 0: those it has now, or had last when nobody answers and routes into
-    /// the tunnel may be why.
+    /// the tunnel may be why. As long as a name is asked for, and no longer, the name servers are
+    /// outside of these: nobody could be asked through a tunnel that is down.
     pub(super) async fn resolve(&self, host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
         let known = match &*self.known.borrow() {
             Some((of_host, of_port, known))
@@ -41,6 +43,13 @@ impl<'a> Approach<'a> {
             }
             // A way that was changed begins anew.
             _ => Vec::new(),
+        };
+        let _meanwhile = match host {
+            Host::Name(_) if self.routing.is_used() => {
+                let servers = name_servers().into_iter().map(Cidr::host);
+                Some(self.routing.outside_meanwhile(servers.collect()).await)
+            }
+            _ => None,
         };
         let answer = if known.is_empty() {
             resolve(host, port).await

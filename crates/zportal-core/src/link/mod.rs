@@ -12,7 +12,8 @@
 //!
 //! `way` (where to, checked) → `dial` (hops, deadline) → `race` (addresses of a name) → `socket`
 //! (readiness); `listen` → `bind` → `unix_file` (who owns the socket's file). `resolve` and `options`
-//! serve both; `network` tells when dialing again is worth it.
+//! serve both; `network` tells when dialing again is worth it, `approach` how hop 0 is found and reached
+//! where the tunnel's own routes are in the way (`name_servers`).
 
 #![deny(unsafe_code)]
 
@@ -21,6 +22,7 @@ mod bind;
 mod dial;
 mod endpoint;
 mod listen;
+mod name_servers;
 mod network;
 mod options;
 mod race;

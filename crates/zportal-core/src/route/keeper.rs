@@ -37,9 +37,18 @@ impl Keeper {
 
     /// Sees to it that these destinations are reached outside the tunnel; those that are, now.
     pub(super) async fn keep_outside(&self, targets: Vec<Cidr>) -> Result<Vec<Cidr>, Error> {
+        let answer = self.begin_outside(targets)?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    /// The same, with the answer for whoever wants to wait for it.
+    pub(super) fn begin_outside(
+        &self,
+        targets: Vec<Cidr>,
+    ) -> Result<oneshot::Receiver<Result<Vec<Cidr>, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
         self.ask(Request::KeepOutside { targets, reply })?;
-        answer.await.map_err(|_| ended())?
+        Ok(answer)
     }
 
     /// Makes these the routes into the tunnel, and keeps the targets outside of them; whether that

@@ -119,6 +119,38 @@ impl Routing {
             None => Ok(targets),
         }
     }
+
+    /// Keeps these outside too, as well as can be, until what is returned is dropped.
+    pub async fn outside_meanwhile(&self, more: Vec<Cidr>) -> Meanwhile<'_> {
+        let asked = held(&self.open).as_ref().and_then(|open| {
+            let keeper = open.keeper.clone().filter(|_| open.is_routed)?;
+            Some((keeper, [open.targets.clone(), more].concat()))
+        });
+        let meanwhile = Meanwhile { routing: self };
+        if let Some((keeper, targets)) = asked
+            && let Err(cause) = keeper.keep_outside(targets).await
+        {
+            log::warn!("cannot keep more outside the tunnel for a while: {cause}");
+        }
+        meanwhile
+    }
+}
+
+/// As long as this lives, more is kept outside than was asked for last.
+pub struct Meanwhile<'a> {
+    routing: &'a Routing,
+}
+
+impl Drop for Meanwhile<'_> {
+    fn drop(&mut self) {
+        let open = held(&self.routing.open);
+        if let Some(open) = open.as_ref()
+            && let Some(keeper) = &open.keeper
+        {
+            // Nobody waits for that, and whatever is asked for next comes after it.
+            let _ = keeper.begin_outside(open.targets.clone());
+        }
+    }
 }
 
 #[cfg(test)]
