@@ -5,6 +5,7 @@
 
 mod announce;
 mod changeable;
+mod churn;
 mod desk;
 mod idle;
 mod reach;

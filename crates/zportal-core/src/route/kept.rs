@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use rtnetlink::MulticastGroup;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::cidr::Cidr;
 use super::kernel::Kernel;
@@ -20,6 +21,11 @@ use crate::tun::InterfaceAddress;
 
 /// A change seldom comes alone: what a network manager does takes many, and is looked at once.
 const SETTLE: Duration = Duration::from_millis(50);
+/// Looking takes no more than one part in so many of the time, whatever comes and goes: a table can
+/// be a router's, with a million routes.
+const LOOKS_SHARE: u32 = 20;
+/// However long a look took, the next one is not put off for longer than this.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Everything after which another way may be the right one.
 const CHANGES: [MulticastGroup; 5] = [
@@ -132,7 +138,12 @@ impl Kept {
 
     /// Serves requests and follows changes until nobody can ask any more.
     async fn follow(mut self, mut inbox: mpsc::UnboundedReceiver<Request>, mut changes: Changes) {
+        let mut settle = SETTLE;
+        // The first look is for what changed before anybody listened.
+        let mut look_at = Some(Instant::now());
         loop {
+            let looks = look_at.is_some();
+            let until_look = tokio::time::sleep_until(look_at.unwrap_or_else(Instant::now));
             tokio::select! {
                 request = inbox.recv() => match request {
                     // Who asked may have given up waiting.
@@ -147,11 +158,15 @@ impl Kept {
                     None => break,
                 },
                 Some(_) = changes.next() => {
-                    tokio::time::sleep(SETTLE).await;
-                    while changes.try_recv().is_ok() {}
+                    look_at.get_or_insert_with(|| Instant::now() + settle);
+                }
+                () = until_look, if looks => {
+                    let begun_at = Instant::now();
                     if let Err(cause) = self.look().await {
                         log::warn!("cannot follow a change of routes: {cause}");
                     }
+                    settle = settle_after(begun_at.elapsed());
+                    look_at = None;
                 }
             }
         }
@@ -258,6 +273,11 @@ impl Kept {
     }
 }
 
+/// How long to let changes settle, after a look that took so long.
+fn settle_after(look: Duration) -> Duration {
+    (look * (LOOKS_SHARE - 1)).clamp(SETTLE, SETTLE_MAX)
+}
+
 fn is_there(cause: &io::Error) -> bool {
     cause.raw_os_error() == Some(libc::EEXIST)
 }
@@ -282,5 +302,26 @@ fn not_changed(what: String, cause: io::Error) -> Error {
             cause,
         },
         _ => Error::Route { what, cause },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::settle_after;
+
+    #[test]
+    fn a_look_at_a_long_table_puts_the_next_one_off() {
+        for (took_us, settle_ms) in [
+            (0, 50),
+            (300, 50),
+            (20_000, 380),
+            (200_000, 3800),
+            (2_000_000, 5000),
+        ] {
+            let settle = settle_after(Duration::from_micros(took_us));
+            assert_eq!(settle, Duration::from_millis(settle_ms), "{took_us} us");
+        }
     }
 }

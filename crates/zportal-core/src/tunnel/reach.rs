@@ -1,7 +1,7 @@
 //! How a tunnel comes to a stream that may be its peer: a server accepts, a client dials, after a
 //! pause that ends early when the network comes back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::idle::watch;
@@ -21,14 +21,26 @@ const DIAL_YOUNG: Duration = Duration::from_millis(100);
 const DIALS_MAX: usize = 4;
 /// While the network settles, a host that was not reached is tried again after this time.
 const DIAL_AGAIN: Duration = Duration::from_millis(200);
+/// Where it never settles, a dial tries no longer than this: what comes then is a pause.
+const DIALS_AGAIN_MAX: Duration = Duration::from_secs(4);
 
 impl TunnelThread<'_> {
-    /// Waits for a while, or until the network has come back since the last dial began.
+    /// Waits for a while, or until the network has come back since the last dial began; not as soon
+    /// where it does so all the time.
     pub(super) async fn pause(&self, pause: Duration) {
-        if !pause.is_zero() {
-            // Whichever comes first.
-            let _ = tokio::time::timeout(pause, self.network_came_back()).await;
+        if pause.is_zero() {
+            return;
         }
+        let heard_from = self.churn.borrow().heard_from(Instant::now());
+        let is_announced = Cell::new(false);
+        let heard = async {
+            self.network_came_back().await;
+            is_announced.set(true);
+            tokio::time::sleep_until(heard_from.into()).await;
+        };
+        // Whichever comes first.
+        let _ = tokio::time::timeout(pause, heard).await;
+        self.churn.borrow_mut().paused(is_announced.get());
     }
 
     /// A stream to whoever comes, or goes, first.
@@ -95,12 +107,14 @@ impl TunnelThread<'_> {
 
     /// Dials, as often as the network needs to settle.
     async fn dial_once(&self, way: &Way) -> Result<Stream, Error> {
+        let begun_at = Instant::now();
         loop {
             let outcome = self.dial_now(way).await;
             let network = self.network.as_ref();
             let is_settling = network.is_some_and(|network| network.borrow().is_settling());
+            let may_wait = begun_at.elapsed() < DIALS_AGAIN_MAX;
             match &outcome {
-                Err(error) if is_settling && is_unreached(error) => {
+                Err(error) if is_settling && may_wait && is_unreached(error) => {
                     tokio::time::sleep(DIAL_AGAIN).await;
                 }
                 _ => return outcome,

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 
 use super::announce::{hello, random};
+use super::churn::Churn;
 use super::idle::{DISCARD_BYTES, watch};
 use super::reach::watch_network;
 use super::request::{Opened, Options, PeerInfo, Reply, Role};
@@ -111,6 +112,8 @@ pub(super) struct TunnelThread<'a> {
     /// What tells that the network is back: for a client that dialing again is worth it, for both
     /// that what waits to be sent can be.
     pub(super) network: Option<RefCell<NetworkWatch>>,
+    /// When that may end a pause.
+    pub(super) churn: RefCell<Churn>,
     /// How a client comes to hop 0, whatever routes are in the way.
     pub(super) approach: Option<Approach<'a>>,
     /// Before the TUN goes, what keeps hop 0 outside of its routes does.
@@ -154,6 +157,7 @@ impl<'a> TunnelThread<'a> {
             wake,
             ring,
             network: watch_network(&options.role, tun::index(tun.name()).unwrap_or_default()),
+            churn: RefCell::default(),
             approach: door.is_none().then(|| Approach::new(&shared.routing)),
             _routes: routes,
             door,
@@ -185,6 +189,9 @@ impl<'a> TunnelThread<'a> {
             };
             let end = self.carry(stream, wanted_at);
             let proven = !self.shared.desk().is_session_wanted();
+            if proven {
+                self.churn.get_mut().forget();
+            }
             if proven || self.door.is_none() || is_final(&end) {
                 return end;
             }
