@@ -5,9 +5,6 @@ use rustix::net::SendFlags;
 
 use super::turn::Session;
 
-/// Nobody waits for the end of a larger packet, bytes, as for that of a question or an answer.
-const ALONE_MAX_BYTES: usize = 2048;
-
 impl Session<'_> {
     /// Sends what the ring has read, if it came alone and is small. `before_ns` is the time at which
     /// the turn began. Where that tells enough, the clock is not looked at first: after a rest this
@@ -20,7 +17,7 @@ impl Session<'_> {
         let from_tun = &self.from_tun;
         let alone = from_tun.came_alone(before_ns);
         let alone = alone.or_else(|| from_tun.came_alone(self.now_ns()));
-        let Some(read) = alone.filter(|read| *read <= ALONE_MAX_BYTES) else {
+        let Some(read) = alone else {
             return;
         };
         if !self.is_limited(before_ns) && self.send_past_queue(read) {

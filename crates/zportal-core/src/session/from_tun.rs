@@ -20,6 +20,9 @@ const RUN_PAUSE: Duration = Duration::from_micros(150);
 /// A packet that comes so long after the one before, nanoseconds, is sent before another is looked
 /// for: most likely there is none.
 const ALONE_NS: u64 = 20_000;
+/// Nobody waits for the end of a larger packet, bytes, as for that of a question or an answer: where
+/// one is, more of its flow are likely, and together they cost less.
+const ALONE_MAX_BYTES: usize = 2048;
 
 /// What is known of the packets in the TUN.
 #[derive(Debug, Default)]
@@ -64,9 +67,10 @@ impl FromTun {
         !self.is_much_written && now_ns.saturating_sub(self.read_at_ns) >= ALONE_NS
     }
 
-    /// The bytes of what the ring has read, if that came alone, as far as `now_ns` tells.
+    /// The bytes of what the ring has read, if that is small and came alone, as far as `now_ns` tells.
     pub fn came_alone(&self, now_ns: u64) -> Option<usize> {
-        self.read.filter(|_| self.is_alone(now_ns))
+        let small = self.read.filter(|read| *read <= ALONE_MAX_BYTES);
+        small.filter(|_| self.is_alone(now_ns))
     }
 
     /// Takes out what the ring has read, if anything; other packets may be read now, or have left.
@@ -152,13 +156,11 @@ impl Session<'_> {
         }
         let now_ns = self.since_begin_ns(now);
         let from_tun = &mut self.from_tun;
-        let is_alone = from_tun.is_alone(now_ns);
+        let alone = from_tun.came_alone(now_ns);
         let first = from_tun.take_read(now_ns);
         from_tun.paused_until = None;
         let (tun, stats) = (self.around.tun, self.around.stats);
-        if let Some(read) = first
-            && is_alone
-        {
+        if let Some(read) = alone {
             self.outbound.take(now_ns, read, &self.peer, stats);
             return Ok(());
         }
@@ -171,7 +173,10 @@ impl Session<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALONE_NS, BURST_PACKETS, BURST_PAUSE, Drained, FromTun, RUN_PAUSE, pause_after};
+    use super::{
+        ALONE_MAX_BYTES, ALONE_NS, BURST_PACKETS, BURST_PAUSE, Drained, FromTun, RUN_PAUSE,
+        pause_after,
+    };
 
     /// Whether a packet that is read now comes alone.
     fn is_alone(from_tun: &mut FromTun, now_ns: u64) -> bool {
@@ -186,6 +191,16 @@ mod tests {
         assert!(is_alone(&mut from_tun, ALONE_NS));
         assert!(!is_alone(&mut from_tun, 2 * ALONE_NS - 1));
         assert!(is_alone(&mut from_tun, 3 * ALONE_NS - 1));
+    }
+
+    #[test]
+    fn a_large_packet_is_never_alone() {
+        for (bytes, comes_alone) in [(ALONE_MAX_BYTES, true), (ALONE_MAX_BYTES + 1, false)] {
+            let mut from_tun = FromTun::new();
+            from_tun.read = Some(bytes);
+            let alone = from_tun.came_alone(ALONE_NS);
+            assert_eq!(alone, comes_alone.then_some(bytes));
+        }
     }
 
     #[test]
