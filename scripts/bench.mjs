@@ -16,7 +16,7 @@ import { stop } from './bench/programs.mjs'
 import { draw, keep } from './bench/results.mjs'
 import { runBench } from './bench/session.mjs'
 import { ensure, Unmet } from './ensure.mjs'
-import { endWithSignals, ROOT } from './run.mjs'
+import { endWithSignals, ROOT, run } from './run.mjs'
 import { done, failed, heading } from './tell.mjs'
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
@@ -66,6 +66,9 @@ async function prepare() {
     done('going on without the other tunnels')
     await ensure({ say: done })
   }
+  const pump = ['build', '--quiet', '--release', '--package', 'zportal-core', '--example', 'pump']
+  const { code } = await run('cargo', pump)
+  if (code !== 0) throw new Unmet('the bare pump was not built; cargo has said why above')
   process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM')
 }
 

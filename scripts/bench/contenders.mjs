@@ -1,5 +1,6 @@
 /** Who is measured: how each is started on the two hosts, and when it is up. */
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
 
 import { program } from '../ensure.mjs'
 import { ROOT } from '../run.mjs'
@@ -17,6 +18,9 @@ const OPENVPN = [
   ...['openvpn', '--dev', DEVICE, '--dev-type', 'tun', '--port', String(PORT), '--tun-mtu', String(MTU_BYTES)],
   ...['--cipher', 'none', '--auth', 'none', '--verb', '1'],
 ]
+
+/** Does what no tunnel can do without, and nothing else: the ceiling. Built by `npm run bench`. */
+const PUMP = join(ROOT, 'target', 'release', 'examples', 'pump')
 
 /** In the order in which they are measured and shown. One without a command is the cable itself. */
 export const CONTENDERS = [
@@ -40,6 +44,12 @@ export const CONTENDERS = [
         setMtu(host, DEVICE, MTU_BYTES)
       }
     },
+  },
+  {
+    id: 'pump',
+    name: 'bare pump',
+    server: [PUMP, 'listen', `${SERVER.outer}:${PORT}`, DEVICE, `${SERVER.inner}/24`, String(MTU_BYTES)],
+    client: [PUMP, 'connect', `${SERVER.outer}:${PORT}`, DEVICE, `${CLIENT.inner}/24`, String(MTU_BYTES)],
   },
   { id: 'zportal', name: 'ZPortal', ours: true, ...zportal() },
   { id: 'zportal-no-offload', name: 'ZPortal', flag: '--no-offload', ours: true, ...zportal('--no-offload') },
@@ -68,7 +78,8 @@ export function fullName({ name, flag }) {
 /** Why a contender cannot take part here; undefined when it can. */
 export function whyLeftOut({ server, proxies = [] }) {
   const commands = [...(server ? [server[0]] : []), ...proxies.map((kind) => PROXY_PROGRAMS[kind])]
-  const missing = commands.find((command) => command !== process.execPath && !program(command))
+  const isThere = (command) => (isAbsolute(command) ? existsSync(command) : program(command) !== undefined)
+  const missing = commands.find((command) => !isThere(command))
   return missing && `${missing} is not installed`
 }
 

@@ -118,7 +118,7 @@ function absence({ id, rounds }) {
 }
 
 function colour({ id, ours, flag }) {
-  if (id === 'veth') return NO_TUNNEL
+  if (id === 'veth' || id === 'pump') return NO_TUNNEL
   if (!ours) return OTHERS
   return flag ? OURS_PLAIN : OURS
 }
