@@ -117,29 +117,28 @@ function refusePrivate(socketPaths: readonly string[]): void {
 
 /** The service cannot run a program that its user may not reach. */
 function refuseUnreachable(file: string): void {
-  for (let path = file; path !== '/'; path = dirname(path)) {
-    if (isAllowed(path, path === file ? constants.R_OK : constants.X_OK)) continue
-    throw new ZPortalError(
-      'ZP_SERVICE',
-      `the service runs as a user who may not reach ${file}, because of the mode of ${path}: install Node and zportal where every user can run them, as in /usr`,
-    )
-  }
+  const path = barrierTo(file)
+  if (path === undefined) return
+  throw new ZPortalError(
+    'ZP_SERVICE',
+    `the service runs as a user who may not reach ${file}, because of the mode of ${path}: install Node and zportal where every user can run them, as in /usr`,
+  )
 }
 
-/** Every user can read the file and enter the folders on the way. */
+/** Every user can read the file, wherever it really lies. */
 function isPublic(file: string): boolean {
-  let path: string
   try {
-    path = realpathSync(file)
+    return barrierTo(realpathSync(file)) === undefined
   } catch {
     return false
   }
-  const folders = []
-  for (let folder = dirname(path); folder !== '/'; folder = dirname(folder)) folders.push(folder)
-  return isAllowed(path, constants.R_OK) && folders.every((folder) => isAllowed(folder, constants.X_OK))
 }
 
-/** Others than its owner and its group have this right to it. */
-function isAllowed(path: string, right: number): boolean {
-  return (statSync(path).mode & right) !== 0
+/** What keeps others from reading the file: itself, or a folder on the way. */
+function barrierTo(file: string): string | undefined {
+  for (let path = file; path !== '/'; path = dirname(path)) {
+    const right = path === file ? constants.R_OK : constants.X_OK
+    if ((statSync(path).mode & right) === 0) return path
+  }
+  return undefined
 }
