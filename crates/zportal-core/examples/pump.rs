@@ -16,7 +16,6 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use zportal_core::crc::crc32c;
 use zportal_core::tun::{InterfaceAddress, Refusal, Tun, TunOptions};
-use zportal_core::wire::features::Features;
 
 /// A frame begins with the bytes of its payload and their CRC32C, each four bytes.
 const HEADER_BYTES: usize = 8;
@@ -50,8 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     let tun = runtime.block_on(Tun::open(&options))?;
-    let segmentation = Features::TSO4 | Features::TSO6 | Features::TSO_ECN;
-    tun.set_offloads(Features::VNET | segmentation | Features::USO4 | Features::USO6)?;
+    tun.set_offloads(tun.offloads())?;
     pump(&tun, stream)
 }
 
