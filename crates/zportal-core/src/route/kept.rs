@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::cidr::Cidr;
 use super::kernel::Kernel;
 use super::outside::Outside;
-use crate::error::{Error, GRANT_NET_ADMIN};
+use super::refusal::{is_down, is_there, not_changed, refused};
+use crate::error::Error;
 use crate::tun::InterfaceAddress;
 
 /// A change seldom comes alone: what a network manager does takes many, and is looked at once.
@@ -276,33 +277,6 @@ impl Kept {
 /// How long to let changes settle, after a look that took so long.
 fn settle_after(look: Duration) -> Duration {
     (look * (LOOKS_SHARE - 1)).clamp(SETTLE, SETTLE_MAX)
-}
-
-fn is_there(cause: &io::Error) -> bool {
-    cause.raw_os_error() == Some(libc::EEXIST)
-}
-
-/// Whether a route was refused because its device is down.
-fn is_down(cause: &io::Error) -> bool {
-    cause.raw_os_error() == Some(libc::ENETDOWN)
-}
-
-fn refused(cause: io::Error) -> Error {
-    not_changed(
-        "to keep the way to the first hop outside the tunnel".into(),
-        cause,
-    )
-}
-
-fn not_changed(what: String, cause: io::Error) -> Error {
-    match cause.raw_os_error() {
-        Some(libc::EPERM) => Error::TunPermission {
-            what,
-            cure: GRANT_NET_ADMIN,
-            cause,
-        },
-        _ => Error::Route { what, cause },
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod kernel;
 mod known;
 mod outside;
 mod plan;
+mod refusal;
 mod routing;
 
 pub use cidr::Cidr;
